@@ -1,0 +1,40 @@
+# make demo    set-up and the main job on the embedded default, offline; ends with the findings and a report
+# make test    set-up and all tests
+# make test-slow, make lint
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+DEMO ?= demo
+
+.PHONY: demo test test-slow lint clean
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Pinch needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
+	touch $@
+
+demo: $(VENV)/.ready
+	$(RUN) train.py -m workspace=$(DEMO) languages=one,two,three,four mixture.fraction=0,0.01,0.1,0.5,1
+	$(RUN) train.py -m workspace=$(DEMO) languages=one languages.base=ar,zh,cs,et,fi,he,hi,it,ru,es,sw
+	$(RUN) train.py workspace=$(DEMO) tuning=none
+	$(RUN) evaluate.py workspace=$(DEMO)
+	$(RUN) analyze.py workspace=$(DEMO)
+
+test: $(VENV)/.ready-test
+	$(RUN) -m pytest -n 2 -m 'not slow'
+
+test-slow: $(VENV)/.ready-test
+	$(RUN) -m pytest -m slow
+
+lint: $(VENV)/.ready-test
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info

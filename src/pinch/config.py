@@ -1,0 +1,459 @@
+"""Shapes: the settings of the three scripts, one page of knobs; conf/ holds values for them and nothing else.
+
+Hydra checks every YAML and command line against these dataclasses (typos and wrong types fail by key), `__post_init__`
+checks ranges when the config crosses the border (`OmegaConf.to_object`, once, in the doors); below the doors nobody sees
+a DictConfig. Derived values are methods. Enum members are written in YAML as they are named here.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from pinch.errors import UserError
+from pinch.languages import SIX, TWELVE, canonical, canonical_all
+
+
+class ModelSource(Enum):
+    embedded = "embedded"
+    hf = "hf"
+
+
+class Template(Enum):
+    neutral = "neutral"
+    chat = "chat"
+
+
+class DType(Enum):
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+class DataSource(Enum):
+    embedded = "embedded"
+    jsonl = "jsonl"
+
+
+class Spread(Enum):
+    paper = "paper"
+    all = "all"
+    others = "others"
+
+
+class Allocation(Enum):
+    uniform = "uniform"
+    proportional = "proportional"
+    temperature = "temperature"
+
+
+class Method(Enum):
+    lora = "lora"
+    full = "full"
+    none = "none"
+
+
+class LossUnit(Enum):
+    token = "token"
+    example = "example"
+
+
+class Packing(Enum):
+    auto = "auto"
+    packed = "packed"
+    padded = "padded"
+
+
+class Schedule(Enum):
+    linear = "linear"
+    cosine = "cosine"
+    constant = "constant"
+
+
+class Accelerator(Enum):
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+class TrackingMode(Enum):
+    auto = "auto"
+    wandb = "wandb"
+    csv = "csv"
+    tensorboard = "tensorboard"
+    off = "off"
+
+
+class Show(Enum):
+    none = "none"
+    mixture = "mixture"
+
+
+class TieRule(Enum):
+    strict = "strict"
+    average = "average"
+
+
+class LanguageGate(Enum):
+    off = "off"
+    loss = "loss"
+
+
+class JudgeKind(Enum):
+    reference = "reference"
+
+
+@dataclass
+class ModelConfig:
+    name: str = "embedded"
+    """Short name for folders and figures."""
+    source: ModelSource = ModelSource.embedded
+    """embedded: the tiny world's model, made on this machine at first use; hf: a Hugging Face causal language model."""
+    path: str | None = None
+    """hf only: a local folder or a hub id."""
+    revision: str | None = None
+    """hf only: the hub's branch, tag or commit."""
+    dtype: DType = DType.auto
+    """Precision of the weights; auto: bf16 on a GPU that has it, else fp32."""
+    template: Template = Template.neutral
+    """neutral: the same plain frame for every model and language; chat: the model's own chat template."""
+    context: int | None = None
+    """Longest sequence in tokens; none: what the model's config says."""
+    lora_lr: float = 2e-4
+    """Learning rate of LoRA tuning that suits this model."""
+    full_lr: float = 1e-5
+    """Learning rate of full fine-tuning that suits this model."""
+
+    def __post_init__(self) -> None:
+        if self.source is ModelSource.hf and not self.path:
+            raise UserError("model.path is not set; give a folder or a hub id, e.g. model=hf model.path=./my-model")
+
+
+@dataclass
+class DataConfig:
+    name: str = "embedded"
+    """Short name for folders and figures."""
+    source: DataSource = DataSource.embedded
+    """embedded: the tiny world's corpus; jsonl: files of yours."""
+    corpus: str | None = None
+    """jsonl only: a JSONL file with a language field, or a folder with one <language>.jsonl each."""
+    prompts: str | None = None
+    """jsonl only: evaluation prompts, a file or a folder like the corpus."""
+    budget: int | None = None
+    """Examples a mixture of this corpus holds unless mixture.budget says otherwise; none: the whole corpus."""
+    max_prompts: int | None = None
+    """Evaluate on the first so many prompts only (ids in the order of their hash); none: all."""
+
+    def __post_init__(self) -> None:
+        if self.source is DataSource.jsonl and not (self.corpus and self.prompts):
+            raise UserError("data=jsonl needs data.corpus=FILE_OR_FOLDER and data.prompts=FILE_OR_FOLDER")
+        _positive("data.budget", self.budget)
+        _positive("data.max_prompts", self.max_prompts)
+
+
+@dataclass
+class LanguagesConfig:
+    name: str = "one"
+    """Short name of the group."""
+    base: str = "en"
+    """The language that the rest of the budget stays in."""
+    pool: list[str] = field(default_factory=lambda: list(SIX))
+    """Where `count` takes its languages from, in this order (permutation 0)."""
+    count: int | None = 1
+    """Number of tuning languages: the base and the next of the pool; none: the whole pool."""
+    permutation: int = 0
+    """Order in which the pool's languages are added: 0 as listed, any other number a shuffle of its own."""
+    tuning: list[str] | None = None
+    """The tuning languages outright; pool and count are then not used."""
+    evaluation: list[str] = field(default_factory=lambda: list(TWELVE))
+    """Languages that answers are generated and compared in. No part of a cell's identity."""
+
+    def __post_init__(self) -> None:
+        self.base = canonical(str(self.base), "languages.base")
+        self.pool = canonical_all(self.pool, "languages.pool")
+        self.evaluation = canonical_all(self.evaluation, "languages.evaluation")
+        if self.tuning is not None:
+            self.tuning = canonical_all(self.tuning, "languages.tuning")
+            if not self.tuning:
+                raise UserError("languages.tuning is empty; name at least one language, e.g. languages.tuning=[en,es]")
+        if not self.evaluation:
+            raise UserError("languages.evaluation is empty; name at least one language to evaluate in")
+        _positive("languages.count", self.count)
+        if self.permutation < 0:
+            raise UserError(f"languages.permutation={self.permutation} is negative; use 0, 1, 2, ...")
+
+
+@dataclass
+class MixtureConfig:
+    name: str = "uniform"
+    """Short name of the group."""
+    budget: int | None = None
+    """Training examples; none: data.budget, and where that is none too the whole corpus."""
+    fraction: float | None = None
+    """Share of the budget spread over the tuning languages, 0..1; the rest stays in the base language. none: 1."""
+    count: int | None = None
+    """The same as a number of examples, instead of fraction."""
+    counts: dict[str, int] | None = None
+    """Explicit number of examples per language, instead of fraction and count."""
+    spread: Spread = Spread.paper
+    """Who shares the multilingual part. all: every tuning language, the base included; others: all but the base;
+    paper: others below 10 % of the budget, all from there on (arXiv 2401.01854, section 4)."""
+    allocation: Allocation = Allocation.uniform
+    """uniform: evenly; proportional: by `weights`; temperature: by weights ** (1 / temperature)."""
+    weights: dict[str, float] | None = None
+    """Relative sizes of the languages for proportional and temperature, e.g. their share of the pre-training data."""
+    temperature: float = 1.0
+    """1: proportional; larger: closer to uniform."""
+    nested: bool = True
+    """True: the multilingual part of a smaller fraction is contained in that of a larger one; False: drawn anew."""
+    seed: int | None = None
+    """Seed of the draw; none: the cell's seed."""
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("fraction", "count", "counts") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise UserError(
+                f"mixture.{given[0]} and mixture.{given[1]} are both set; set one, e.g. mixture.{given[1]}=null"
+            )
+        if self.fraction is not None and not 0 <= self.fraction <= 1:
+            raise UserError(f"mixture.fraction={self.fraction} is outside 0..1; 0.01 means one per cent")
+        if self.count is not None and self.count < 0:
+            raise UserError(f"mixture.count={self.count} is negative; give 0 or more")
+        _positive("mixture.budget", self.budget)
+        if self.counts is not None:
+            self.counts = {canonical(str(code), "mixture.counts"): count for code, count in self.counts.items()}
+        if self.weights is not None:
+            self.weights = {canonical(str(code), "mixture.weights"): value for code, value in self.weights.items()}
+        if self.temperature <= 0:
+            raise UserError(f"mixture.temperature={self.temperature} must be above 0; 1 is proportional")
+
+
+@dataclass
+class TuningConfig:
+    name: str = "lora"
+    """Short name for folders."""
+    method: Method = Method.lora
+    """lora: adapters on a frozen model; full: every weight; none: the untuned base model answers."""
+    rank: int = 16
+    """LoRA rank."""
+    alpha: float = 32.0
+    """LoRA scale; the update is multiplied by alpha / rank."""
+    dropout: float = 0.0
+    """LoRA dropout, 0..1."""
+    target: str = "all-linear"
+    """Modules that get an adapter: all-linear, or a regular expression over module names."""
+    lr: float | None = None
+    """Peak learning rate; none: what suits the model (model.lora_lr, model.full_lr)."""
+    epochs: int = 3
+    """Passes over the mixture; the last incomplete batch of each pass is kept."""
+    max_steps: int | None = None
+    """Stop after so many optimizer steps; none: at the end of the epochs."""
+    batch_size: int = 32
+    """Examples per optimizer step, over all devices and micro-batches."""
+    micro_batch: int | None = None
+    """Examples per forward pass and device; none: the whole share at once. No part of a cell's identity."""
+    schedule: Schedule = Schedule.linear
+    """What the learning rate does after the warm-up."""
+    warmup: int = 10
+    """Optimizer steps over which the learning rate rises."""
+    weight_decay: float = 0.0
+    """Of AdamW."""
+    clip: float = 1.0
+    """Gradient norm is clipped to this; 0: not at all."""
+    loss_unit: LossUnit = LossUnit.token
+    """token: every supervised token of a step counts the same; example: every example does."""
+    packing: Packing = Packing.auto
+    """packed: no padding, documents kept apart; padded: classic; auto: packed where the self-test passes.
+    No part of a cell's identity."""
+    max_length: int = 1024
+    """Longest training example in tokens; longer ones lose the end of the response, and are counted."""
+    gradient_checkpointing: bool = False
+    """Less memory, more time. No part of a cell's identity."""
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "epochs", "max_steps", "batch_size", "micro_batch", "max_length"):
+            _positive(f"tuning.{name}", getattr(self, name))
+        for name in ("lr", "alpha"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UserError(f"tuning.{name}={value} must be above 0")
+        for name in ("warmup", "weight_decay", "clip"):
+            if getattr(self, name) < 0:
+                raise UserError(f"tuning.{name}={getattr(self, name)} must not be negative")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"tuning.dropout={self.dropout} is outside 0..1")
+
+    def learning_rate(self, model: ModelConfig) -> float:
+        """Peak learning rate: the one set here, or else the model's for this method."""
+        if self.lr is not None:
+            return self.lr
+        return model.full_lr if self.method is Method.full else model.lora_lr
+
+
+@dataclass
+class TrainerConfig:
+    name: str = "single"
+    """Short name of the group."""
+    accelerator: Accelerator = Accelerator.auto
+    """auto: a GPU where there is one."""
+    devices: int = 1
+    """Devices a cell is trained on."""
+    threads: int = 1
+    """CPU threads of torch; 0: as many as torch likes. Tiny models are fastest with one."""
+
+    def __post_init__(self) -> None:
+        if self.devices != 1:
+            raise UserError(f"trainer.devices={self.devices}: cells of several devices are not supported yet; use 1")
+        if self.threads < 0:
+            raise UserError(f"trainer.threads={self.threads} must not be negative; 0 leaves it to torch")
+
+
+@dataclass
+class GenerationConfig:
+    name: str = "greedy"
+    """Short name of the group."""
+    max_new_tokens: int = 256
+    """Longest answer in tokens."""
+    batch_size: int = 64
+    """Prompts per batch; prompts are sorted by length first. No part of a cell's identity."""
+
+    def __post_init__(self) -> None:
+        _positive("generation.max_new_tokens", self.max_new_tokens)
+        _positive("generation.batch_size", self.batch_size)
+
+
+@dataclass
+class TrackingConfig:
+    name: str = "auto"
+    """Short name of the group."""
+    mode: TrackingMode = TrackingMode.auto
+    """auto and wandb: Weights & Biases, online with a key and offline without; csv, tensorboard: local; off: nothing.
+    The files under multirun/ are written in every mode."""
+    project: str = "pinch"
+    """W&B project."""
+    entity: str | None = None
+    """W&B team or user; none: the account's default."""
+    group: str | None = None
+    """W&B group, usually the experiment; none: the workspace's name."""
+    tags: list[str] = field(default_factory=list)
+    """W&B tags."""
+    answers: int = 8
+    """Rows per language in the logged table of answers; 0: no table."""
+    timeout: int = 15
+    """Seconds to wait for the W&B server before going on offline."""
+
+
+@dataclass
+class TrainConfig:
+    """Settings of train.py: one cell."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    languages: LanguagesConfig = field(default_factory=LanguagesConfig)
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    tuning: TuningConfig = field(default_factory=TuningConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    seed: int = 0
+    """Of initialisation, data order and, unless mixture.seed is set, the draw of the mixture."""
+    workspace: str = "study"
+    """Folder under `root` that cells of one study share."""
+    root: str = "multirun"
+    """Where workspaces lie."""
+    cache: str | None = None
+    """Where the embedded base model is kept; none: $PINCH_CACHE or ~/.cache/pinch."""
+    show: Show = Show.none
+    """mixture: print the realised counts per language and stop."""
+
+    def __post_init__(self) -> None:
+        check_workspace(self.workspace)
+
+
+@dataclass
+class JudgeConfig:
+    name: str = "reference"
+    """Name under which verdicts and scores are kept."""
+    kind: JudgeKind = JudgeKind.reference
+    """reference: agreement with the prompt's reference answer; deterministic, offline."""
+    margin: float = 10.0
+    """reference only: chrF points by which one answer must be better; less is a tie."""
+
+    def __post_init__(self) -> None:
+        if self.margin < 0:
+            raise UserError(f"judge.margin={self.margin} must not be negative; it is in chrF points, 0..100")
+
+
+@dataclass
+class ScoreConfig:
+    references: list[str] = field(default_factory=lambda: ["monolingual", "base"])
+    """What cells are compared with. monolingual: the cell tuned on the full budget of the evaluated language;
+    base: the untuned model. A reference that does not exist is said and left out."""
+    tie_rule: TieRule = TieRule.strict
+    """strict: a tie unless both orders agree; average: the mean of the two orders."""
+    language_gate: LanguageGate = LanguageGate.off
+    """loss: an answer in the wrong language loses, whatever the judge says; off: the judge alone decides."""
+    confidence: float = 0.95
+    """Of every interval."""
+
+    def __post_init__(self) -> None:
+        for name in self.references:
+            if name not in ("monolingual", "base"):
+                raise UserError(f"score.references: {name!r} is unknown; there are: monolingual, base")
+        _confidence("score.confidence", self.confidence)
+
+
+@dataclass
+class EvaluateConfig:
+    """Settings of evaluate.py: judge and score every cell of a workspace that has answers."""
+
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    score: ScoreConfig = field(default_factory=ScoreConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    workspace: str = "study"
+    """Folder under `root` whose cells are judged."""
+    root: str = "multirun"
+    """Where workspaces lie."""
+
+    def __post_init__(self) -> None:
+        check_workspace(self.workspace)
+
+
+@dataclass
+class AnalyzeConfig:
+    """Settings of analyze.py: tables, figures and a report from the scores of a workspace."""
+
+    workspace: str = "study"
+    """Folder under `root` that is analysed."""
+    root: str = "multirun"
+    """Where workspaces lie."""
+    judge: str = "reference"
+    """The judge whose scores are shown."""
+    confidence: float = 0.95
+    """Of every interval."""
+    resamples: int = 2000
+    """Bootstrap resamples of simultaneous bands."""
+
+    def __post_init__(self) -> None:
+        check_workspace(self.workspace)
+        _confidence("confidence", self.confidence)
+        _positive("resamples", self.resamples)
+
+
+SCHEMAS: dict[str, type[Any]] = {"train": TrainConfig, "evaluate": EvaluateConfig, "analyze": AnalyzeConfig}
+"""Root schema of each door, by the name of its top-level YAML in conf/."""
+
+
+def check_workspace(name: str) -> None:
+    """A workspace is one folder name. Raises UserError for anything that would leave `root`."""
+    if not name or name in (".", "..") or "/" in name or "\\" in name:
+        raise UserError(f"workspace={name!r} must be a plain folder name, without slashes")
+
+
+def _positive(name: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise UserError(f"{name}={value} must be 1 or more")
+
+
+def _confidence(name: str, value: float) -> None:
+    if not 0 < value < 1:
+        raise UserError(f"{name}={value} must lie between 0 and 1, e.g. 0.95")

@@ -1,0 +1,95 @@
+"""Edge: what every corpus source returns, and the checks that all of them must pass."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pinch.errors import UserError
+from pinch.records import Example, Prompt
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Examples and prompts as {language: {id: record}}, ids in the source's order; `where` names the source in errors.
+
+    `lexicon` maps languages to the closed vocabulary of a corpus with very short answers, empty for ordinary ones."""
+
+    examples: dict[str, dict[str, Example]]
+    prompts: dict[str, dict[str, Prompt]]
+    where: str
+    lexicon: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    _memory: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def require(self, languages: Iterable[str]) -> None:
+        """Raise UserError for a language without examples."""
+        for code in languages:
+            if code not in self.examples:
+                raise UserError(
+                    f"{self.where}: no examples in {code!r}; it has {', '.join(sorted(self.examples))}: "
+                    "choose among these or add the language's file"
+                )
+
+    def ids(self) -> list[str]:
+        """Ids that every language of the corpus has, sorted: what budgets are drawn from, whatever the tuning languages,
+        so that all mixtures of a study hold the same ids. Raises UserError when there are none."""
+        shared = sorted(set.intersection(*(set(rows) for rows in self.examples.values())))
+        if not shared:
+            raise UserError(
+                f"{self.where}: no id occurs in all of {', '.join(sorted(self.examples))}; "
+                "a corpus is parallel: the same ids in every language"
+            )
+        return shared
+
+    def chosen(self, plan: Mapping[str, str]) -> list[Example]:
+        """The examples of a plan, in the plan's order."""
+        return [self.examples[code][name] for name, code in plan.items()]
+
+    def prompts_in(self, languages: Sequence[str]) -> dict[str, list[Prompt]]:
+        """The prompts of each language. Raises UserError for a language without prompts."""
+        for code in languages:
+            if code not in self.prompts:
+                raise UserError(
+                    f"{self.where}: no evaluation prompts in {code!r}; it has {', '.join(sorted(self.prompts))}: "
+                    f"set languages.evaluation to some of these"
+                )
+        return {code: list(self.prompts[code].values()) for code in languages}
+
+    def fingerprint(self) -> str:
+        """Digest of the examples; neither the order of files nor that of rows matters. Computed once."""
+        if "digest" not in self._memory:
+            hasher = hashlib.sha256()
+            for code in sorted(self.examples):
+                for name in sorted(self.examples[code]):
+                    row = self.examples[code][name]
+                    text = "\0".join((row.id, row.language, row.instruction, row.response, ""))
+                    hasher.update(text.encode("utf-8", "surrogatepass"))
+            self._memory["digest"] = hasher.hexdigest()[:16]
+        return self._memory["digest"]
+
+
+def check(corpus: Corpus, max_prompts: int | None) -> Corpus:
+    """The corpus with at most `max_prompts` prompts, refused when a prompt's id or instruction is in the examples."""
+    for code, prompts in corpus.prompts.items():
+        examples = corpus.examples.get(code, {})
+        known = {example.instruction for example in examples.values()}
+        for prompt in prompts.values():
+            if prompt.id in examples:
+                raise UserError(
+                    f"{corpus.where}: prompt id {prompt.id!r} ({code}) is an id of the corpus too; "
+                    "evaluation prompts must be held out: rename it or take it out of one of them"
+                )
+            if prompt.instruction in known:
+                raise UserError(
+                    f"{corpus.where}: the instruction of prompt {prompt.id!r} ({code}) is in the corpus word for word; "
+                    "evaluation prompts must be held out: take it out of one of them"
+                )
+    if max_prompts is None:
+        return corpus
+    kept = {code: _first(prompts, max_prompts) for code, prompts in corpus.prompts.items()}
+    return replace(corpus, prompts=kept)
+
+
+def _first(prompts: dict[str, Prompt], number: int) -> dict[str, Prompt]:
+    ranked = sorted(prompts, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest())
+    kept = set(ranked[:number])
+    return {name: prompt for name, prompt in prompts.items() if name in kept}

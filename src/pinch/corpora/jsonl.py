@@ -1,0 +1,87 @@
+"""Edge: a user's own corpus and prompts from JSONL files.
+
+A corpus is one file whose rows carry a language, {"id", "language", "instruction", "response"}, or a folder of files
+named after their language (en.jsonl, sr-Latn.jsonl) whose rows need none. Prompts: the same with an optional "reference"
+in place of "response". Other fields are ignored.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pinch.corpora.corpus import Corpus
+from pinch.errors import UserError
+from pinch.languages import canonical
+from pinch.records import Example, Prompt, read_jsonl
+
+Row = TypeVar("Row", Example, Prompt)
+
+
+def load_jsonl(corpus: str, prompts: str) -> Corpus:
+    """Read both. Raises UserError naming file and line for rows that cannot be used, empty or duplicate ids included."""
+    return Corpus(_read(Path(corpus), _example), _read(Path(prompts), _prompt), f"{corpus} and {prompts}")
+
+
+def _example(row: dict[str, Any], language: str | None) -> Example:
+    return Example(_text(row, "id"), _language(row, language), _text(row, "instruction"), _text(row, "response"))
+
+
+def _prompt(row: dict[str, Any], language: str | None) -> Prompt:
+    reference = None if row.get("reference") is None else _text(row, "reference")
+    return Prompt(_text(row, "id"), _language(row, language), _text(row, "instruction"), reference)
+
+
+def _text(row: dict[str, Any], name: str) -> str:
+    value = row[name]
+    if name == "id" and isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise TypeError(f"field {name!r} must be text, this is {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"field {name!r} is empty")
+    return value
+
+
+def _language(row: dict[str, Any], language: str | None) -> str:
+    named = row["language"] if language is None else row.get("language", language)
+    code = canonical(str(named), "field 'language'")
+    if language is not None and code != language:
+        raise ValueError(f"field 'language' says {code!r}, the file's name says {language!r}")
+    return code
+
+
+def _read(path: Path, build: Callable[[dict[str, Any], str | None], Row]) -> dict[str, dict[str, Row]]:
+    found: dict[str, dict[str, Row]] = {}
+    for file, language in _files(path):
+        for number, row in enumerate(read_jsonl(file, _with_language(build, language)), start=1):
+            rows = found.setdefault(row.language, {})
+            if row.id in rows:
+                raise UserError(
+                    f"{file}, row {number}: id {row.id!r} ({row.language}) stands there twice; give every row its own id"
+                )
+            rows[row.id] = row
+    if not found:
+        raise UserError(f"{path}: no rows in it; give a JSONL file or a folder of <language>.jsonl files")
+    return found
+
+
+def _with_language(
+    build: Callable[[dict[str, Any], str | None], Row], language: str | None
+) -> Callable[[dict[str, Any]], Row]:
+    """`build` for `read_jsonl`, with an unknown language reported like any other fault of a row: with its line."""
+
+    def row(fields: dict[str, Any]) -> Row:
+        try:
+            return build(fields, language)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+
+    return row
+
+
+def _files(path: Path) -> Iterator[tuple[Path, str | None]]:
+    if not path.is_dir():
+        yield path, None
+        return
+    for file in sorted(path.glob("*.jsonl")):
+        yield file, canonical(file.stem, f"{file}: the file's name")

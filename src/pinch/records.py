@@ -1,0 +1,196 @@
+"""Shapes: the records the stages hand each other, and how they are read from and written to JSONL.
+
+Files are split on "\\n" only (U+2028 and U+0085 occur inside real answers), text is kept as it is (no normalisation), a
+file is written under a temporary name and renamed, and a bad row is reported with its file and line.
+"""
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pinch.errors import UserError
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One instruction/response pair of the corpus in one language; the same id is the same content in every language."""
+
+    id: str
+    language: str
+    instruction: str
+    response: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One evaluation instruction in one language, with a reference answer where the set has one."""
+
+    id: str
+    language: str
+    instruction: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a cell's model said to a prompt. `complete` is False when the answer was cut off at the token limit."""
+
+    id: str
+    language: str
+    text: str
+    tokens: int
+    complete: bool
+
+
+class Outcome(StrEnum):
+    """What a judge says of one ordered pair of answers."""
+
+    first = "first"
+    second = "second"
+    tie = "tie"
+    invalid = "invalid"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One ordered question to a judge: which answer to the instruction is better, the first or the second?
+
+    `language` is the language asked in; `reference` the prompt's reference answer, None where there is none."""
+
+    prompt: str
+    language: str
+    instruction: str
+    first: str
+    second: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One stored judgement: `key` addresses its content (see judges.store), `raw` is the judge's text as it came."""
+
+    key: str
+    judge: str
+    language: str
+    prompt: str
+    outcome: Outcome
+    raw: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """One prompt of one cell after judging, the unit of every statistic.
+
+    `judge` is the judge's name, `against` the reference's name (monolingual or base), `reference_cell` its cell.
+    `score` is 1 win, 0.5 tie, 0 loss, None when the judge's verdicts were invalid. `outcome` is win, tie, loss, invalid,
+    identical (a tie that cost no call) or self (the cell is its own reference). `exact` and `chrf` (0..100) compare with
+    the prompt's reference answer, None without one. `answered_in` is the identified language, "und" if undecided.
+    `right_language` is None when undecided."""
+
+    cell: str
+    judge: str
+    against: str
+    reference_cell: str
+    language: str
+    prompt: str
+    outcome: str
+    score: float | None
+    exact: bool | None
+    chrf: float | None
+    answered_in: str
+    right_language: bool | None
+
+
+def read_jsonl(path: Path, build: Callable[[dict[str, Any]], Record]) -> list[Record]:
+    """All records of a JSONL file, each row through `build`. Empty lines are skipped.
+
+    Raises UserError naming file and line for broken JSON, a row that is no object, or a row that `build` refuses with
+    KeyError (missing field), TypeError or ValueError; and for a file that is missing or not UTF-8."""
+    return list(iterate_jsonl(path, build))
+
+
+def iterate_jsonl(path: Path, build: Callable[[dict[str, Any]], Record]) -> Iterator[Record]:
+    """As `read_jsonl`, one record at a time."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    for number, line in enumerate(raw.split(b"\n"), start=1):
+        if line.strip():
+            yield _parse(path, number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, build)
+
+
+def _parse(path: Path, number: int, line: bytes, build: Callable[[dict[str, Any]], Record]) -> Record:
+    where = f"{path}, line {number}"
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise UserError(f"{where}: not UTF-8; convert the file, e.g. iconv -f LATIN1 -t UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where}: broken JSON ({error.msg} at column {error.colno}); mend or remove the row") from None
+    if not isinstance(row, dict):
+        raise UserError(f"{where}: a row must be a JSON object, this is {type(row).__name__}; mend or remove the row")
+    try:
+        return build(row)
+    except KeyError as error:
+        raise UserError(f"{where}: field {error.args[0]!r} is missing; add it to the row") from None
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: {error}; mend the row") from None
+
+
+def to_row(record: Any) -> dict[str, Any]:
+    """A record as a plain dict, enums as their values."""
+    return {key: value.value if isinstance(value, Enum) else value for key, value in dataclasses.asdict(record).items()}
+
+
+def to_line(record: Any) -> str:
+    """One JSONL line for a record or a plain dict, without the line's end."""
+    return json.dumps(record if isinstance(record, dict) else to_row(record), ensure_ascii=False)
+
+
+def write_jsonl(path: Path, records: Iterable[Any]) -> None:
+    """Write records (dataclasses or dicts), one JSON object a line, atomically."""
+    write_text(path, "".join(f"{to_line(record)}\n" for record in records))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON document atomically, indented, keys in the order given."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text under a temporary name in the same folder, then rename: readers see the old file or the new.
+
+    Raises UserError when the folder cannot be written or the disk is full; what was there before is untouched."""
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n", errors="surrogatepass") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); free space or check the folder's permissions, then run again"
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

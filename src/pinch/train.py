@@ -1,0 +1,187 @@
+"""Flow: one cell, from its settings to its answers.
+
+corpus -> mixture -> tune -> generate, each stage skipped when its files are there already. `prepare` does everything that
+needs no torch, so a sweep can check and deduplicate all of its cells before the first one starts.
+"""
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pinch import __version__, cells, corpora, mixture, models, tracking
+from pinch.cells import Cell
+from pinch.config import Method, TrainConfig
+from pinch.corpora import Corpus
+from pinch.mixture import Plan
+from pinch.records import Prompt, write_jsonl
+
+Report = Callable[[str, float], None]
+"""Told what is being done and how much of it is (0..1)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell that could be run: its settings, and what follows from them without torch."""
+
+    settings: TrainConfig
+    cell: Cell
+    corpus: Corpus
+    plan: Plan
+    prompts: dict[str, list[Prompt]]
+
+    def unanswered(self) -> dict[str, list[Prompt]]:
+        """The languages whose answers are missing, or belong to other prompts than today's."""
+        have = cells.answered(self.cell)
+        return {
+            code: prompts for code, prompts in self.prompts.items() if have.get(code) != cells.prompts_digest(prompts)
+        }
+
+    def tuned(self) -> bool:
+        return self.cell.untuned or cells.is_done(self.cell.folder, "tune")
+
+    def done(self) -> bool:
+        return self.tuned() and not self.unanswered()
+
+
+def prepare(settings: TrainConfig) -> Job:
+    """Check the settings and say which cell they mean. Raises UserError for whatever cannot be trained."""
+    corpus = corpora.load(settings.data)
+    plan = draw(settings, corpus)
+    prompts = corpus.prompts_in(settings.languages.evaluation)
+    cell = cells.define(
+        settings,
+        model_fingerprint=models.fingerprint(settings.model),
+        corpus_fingerprint=corpus.fingerprint(),
+        plan=plan.languages,
+        asked=plan.asked,
+    )
+    return Job(settings, cell, corpus, plan, prompts)
+
+
+def draw(settings: TrainConfig, corpus: Corpus) -> Plan:
+    """The mixture that the settings mean over this corpus; empty for the untuned model."""
+    if settings.tuning.method is Method.none:
+        return Plan({}, 0, ())
+    languages, wish = settings.languages, settings.mixture
+    tuning = languages.tuning or mixture.add_languages(
+        languages.base, languages.pool, languages.count, languages.permutation
+    )
+    base = languages.base if languages.base in tuning else tuning[0]
+    corpus.require([*tuning, *(wish.counts or {}), base])
+    ids = corpus.ids()
+    budget = wish.budget or settings.data.budget or len(ids)
+    seed = settings.seed if wish.seed is None else wish.seed
+    if wish.counts is not None:
+        return mixture.plan_counts(ids, base, wish.counts, budget=budget, seed=seed)
+    return mixture.plan(
+        ids,
+        base,
+        tuning,
+        budget=budget,
+        asked=mixture.multilingual_count(budget, wish.fraction, wish.count),
+        spread=wish.spread.value,
+        allocation=wish.allocation.value,
+        weights=wish.weights,
+        temperature=wish.temperature,
+        nested=wish.nested,
+        seed=seed,
+    )
+
+
+def run(job: Job, report: Report) -> bool:
+    """Tune the cell and let it answer, as far as that is missing. False when another process holds the cell."""
+    with cells.locked(job.cell) as mine:
+        if not mine:
+            return False
+        if not job.done():
+            cells.write_cell(job.cell, job.settings, versions())
+            with tracking.track(job.cell, job.settings, job.settings.tracking) as tracker:
+                if not job.tuned():
+                    tune(job, tracker, report)
+                if job.unanswered():
+                    answer(job, tracker, report)
+    return True
+
+
+def tune(job: Job, tracker: tracking.Run, report: Report) -> None:
+    """Write the mixture, fine-tune on it, write the weights."""
+    from pinch import tuning
+
+    settings, folder = job.settings, job.cell.folder
+    with cells.stage(folder, "tune") as facts:
+        plan = job.plan.languages
+        write_jsonl(folder / "mixture.jsonl", ({"id": name, "language": code} for name, code in plan.items()))
+        loaded = load(settings, report)
+        result = tuning.tune(
+            loaded,
+            job.corpus.chosen(plan),
+            settings.tuning,
+            lr=settings.tuning.learning_rate(settings.model),
+            seed=settings.seed,
+            folder=folder,
+            logger=tracker.logger,
+            progress=lambda step, steps: report("tuning", step / steps),
+        )
+        facts.update(cells.plain(result))
+    tracker.summarise({f"tune/{key}": value for key, value in facts.items() if isinstance(value, int | float)})
+
+
+def answer(job: Job, tracker: tracking.Run, report: Report) -> None:
+    """Let the tuned (or the untuned) model answer the prompts that it has not answered yet."""
+    from pinch import generation
+
+    settings, cell, workspace = job.settings, job.cell, job.cell.folder.parent
+    wanted = job.unanswered()
+    known = cells.answered(cell)
+    with cells.stage(cell.folder, "generate") as facts:
+        facts["prompts"] = known
+        facts["lexicon"] = cells.store_lexicon(workspace, job.corpus.lexicon)
+        loaded = load(settings, report)
+        if not cell.untuned:
+            loaded = generation.attach(loaded, cell.folder)
+            facts["adapter"] = generation.assert_adapter_active(loaded)
+        total = sum(len(prompts) for prompts in wanted.values())
+        finished = 0
+        for code, prompts in wanted.items():
+
+            def progress(number: int, before: int = finished) -> None:
+                report("answering", (before + number) / total)
+
+            answers = generation.generate(loaded, prompts, settings.generation, progress)
+            write_jsonl(cell.answers_path(code), answers)
+            facts["prompts"] = {**facts["prompts"], code: cells.store_prompts(workspace, code, prompts)}
+            finished += len(prompts)
+            rows = [
+                (code, prompt.instruction, given.text)
+                for prompt, given in zip(prompts[: settings.tracking.answers], answers, strict=False)
+            ]
+            tracker.table(f"answers/{code}", ("language", "instruction", "answer"), rows)
+
+
+def load(settings: TrainConfig, report: Report) -> Any:
+    """The base model on its device; made first where it is the embedded one and this machine has none yet."""
+    import torch
+
+    if settings.trainer.threads:
+        torch.set_num_threads(settings.trainer.threads)
+    location = models.locate(settings.model, cache(settings), lambda share, what: report(what, share))
+    return models.load(settings.model, location, models.device(settings.trainer))
+
+
+def cache(settings: TrainConfig) -> Path:
+    """Where models made on this machine are kept."""
+    return Path(settings.cache or os.environ.get("PINCH_CACHE") or Path.home() / ".cache" / "pinch").expanduser()
+
+
+def versions() -> dict[str, str]:
+    """Versions that results may depend on, for cell.yaml."""
+    names = ("torch", "transformers", "peft", "pytorch-lightning", "tokenizers")
+    return {
+        "pinch": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in names},
+    }
