@@ -52,7 +52,7 @@ fingerprint, the realised mixture)."""
 
 OUTSIDE = {
     "model": {"name"},
-    "data": {"name", "prompts", "budget", "max_prompts"},
+    "data": {"name", "prompts", "budget", "answer_tokens", "max_prompts"},
     "languages": {"name", "evaluation"},
     "mixture": {"name"},
     "tuning": {"name", "micro_batch", "packing", "gradient_checkpointing"},
@@ -61,7 +61,8 @@ OUTSIDE = {
     "tracking": {"name", "mode", "project", "entity", "group", "tags", "answers", "timeout"},
     "": {"workspace", "root", "cache", "show"},
 }
-"""Fields that never change a cell's id. data.budget acts through mixture.budget; prompts are checked per answer file."""
+"""Fields that never change a cell's id. data.budget and data.answer_tokens act through mixture.budget and
+generation.max_new_tokens; prompts are checked per answer file."""
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,8 @@ class DataConfig:
     """jsonl only: evaluation prompts, a file or a folder like the corpus."""
     budget: int | None = None
     """Examples a mixture of this corpus holds unless mixture.budget says otherwise; none: the whole corpus."""
+    answer_tokens: int = 256
+    """Longest answer in tokens that this corpus' prompts call for, unless generation.max_new_tokens says otherwise."""
     max_prompts: int | None = None
     """Evaluate on the first so many prompts only (ids in the order of their hash); none: all."""
 
@@ -147,6 +149,7 @@ class DataConfig:
         if self.source is DataSource.jsonl and not (self.corpus and self.prompts):
             raise UserError("data=jsonl needs data.corpus=FILE_OR_FOLDER and data.prompts=FILE_OR_FOLDER")
         _positive("data.budget", self.budget)
+        _positive("data.answer_tokens", self.answer_tokens)
         _positive("data.max_prompts", self.max_prompts)
 
 

@@ -4,6 +4,7 @@ Hydra composes conf/<door>.yaml and the command line against the schema in pinch
 here, once. A user's mistake ends in one line and exit code 2; PINCH_DEBUG=1 shows the traceback instead.
 """
 
+import logging
 import os
 import sys
 import warnings
@@ -28,6 +29,9 @@ def main(door: str) -> int:
         ConfigStore.instance().store(name=f"{name}_schema", node=schema)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and `explain` says it in one line
     warnings.showwarning = _one_line_warning
+    notes = logging.StreamHandler()
+    notes.setFormatter(logging.Formatter("note: %(message)s"))
+    logging.getLogger("pinch").addHandler(notes)
     composed: list[
         DictConfig
     ] = []  # the work is done outside of Hydra's task, whose failures Hydra words in its own way

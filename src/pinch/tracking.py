@@ -131,10 +131,11 @@ def _open_wandb(cell: Cell, settings: Any, tracking: TrackingConfig, job: str) -
         "name": cell.id,
         "job_type": job,
         "resume": "allow",
+        "dir": str(folder.parent.absolute()),  # W&B adds the folder name wandb itself
         "config": None if settings is None else {**axes(cell), **plain(settings)},
     }
     if job != "train":  # the run is the train stage's: evaluate adds to its summary and changes nothing else
-        arguments = {key: arguments[key] for key in ("project", "entity", "id", "resume")}
+        arguments = {key: arguments[key] for key in ("project", "entity", "id", "resume", "dir")}
     run = None
     if online:
         with suppress(Exception):

@@ -7,7 +7,7 @@ from pytorch_lightning.loggers.logger import Logger
 
 
 class WandbRunLogger(Logger):
-    """Logs a trainer's metrics to `run` under `train/`, with the optimizer step as the step metric."""
+    """Logs a trainer's metrics (`train/loss` and so on) to `run`, with the optimizer step as the step metric."""
 
     def __init__(self, run: Any, say: Callable[[str], None]) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class WandbRunLogger(Logger):
         if self._run is None:
             return
         try:
-            self._run.log({f"train/{name}": value for name, value in metrics.items()} | {"train/step": step})
+            self._run.log({**metrics, "train/step": step})
         except Exception as error:  # a tracker must never stop a cell
             self._say(f"tracking: W&B failed ({error}); going on without it, the files under multirun/ are complete")
             self._run = None
