@@ -149,8 +149,9 @@ def _parse(path: Path, number: int, line: bytes, build: Callable[[dict[str, Any]
 
 
 def to_row(record: Any) -> dict[str, Any]:
-    """A record as a plain dict, enums as their values."""
-    return {key: value.value if isinstance(value, Enum) else value for key, value in dataclasses.asdict(record).items()}
+    """A record as a plain dict, enums as their values; the values themselves are not copied."""
+    values = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    return {key: value.value if isinstance(value, Enum) else value for key, value in values.items()}
 
 
 def to_line(record: Any) -> str:

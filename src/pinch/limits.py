@@ -1,0 +1,108 @@
+"""Pure: what the numbers of a report do not show, said as plainly as the numbers."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pinch.exhibits import Views
+from pinch.findings import change, detectable, target
+from pinch.study import Metric, Options, Study
+from pinch.tables import Row
+
+EMBEDDED = (
+    "This is the embedded world: a model of under a million parameters, pre-trained on pages made from Unicode CLDR names "
+    "and hand-written templates. It is a laboratory, not a language model. Its pre-training pages contain quiz answers in "
+    "another language than the question's; how many there are is the knob that sets how large the effect is. What is "
+    "measured here is that the effect exists, its direction and its dose-response; its size is a property of this toy "
+    "corpus and says nothing about real models."
+)
+
+POOR = 20.0
+"""Exact match in percent under which answers are called poor."""
+
+
+def limits(
+    study: Study, found: Views, rows: list[Row], source: str, cut_off: Mapping[str, float], options: Options
+) -> list[str]:
+    """Sentences on the data, the answers, the judge, the seeds and the intervals; only those that apply."""
+    said = [EMBEDDED] if source == "embedded" else []
+    said += _poor(study, found)
+    said += [
+        f"{share:.0f} % of the answers of {label} were cut off at the token limit, so they are judged unfinished; raise "
+        "generation.max_new_tokens."
+        for label, share in cut_off.items()
+        if share > 5
+    ]
+    judges = {row.judge for row in rows}
+    if "reference" in judges:
+        said.append(
+            "The judge compares answers with one reference answer each, by exact match and character overlap. It is "
+            "deterministic and knows no second right answer; it is no one's preference."
+        )
+    said += _invalid(rows)
+    said += _seeds(found)
+    undecided = sum(row.undecided * row.prompts for row in rows) / max(1, sum(row.prompts for row in rows))
+    if undecided > 5:
+        said.append(
+            f"The language of {undecided:.0f} % of all judged answers could not be told (too short, or several fit); they "
+            "count as not in the language asked."
+        )
+    said += _power(study, found, options)
+    return said
+
+
+def _poor(study: Study, found: Views) -> list[str]:
+    """Says so when even the model with most multilingual examples is hardly ever exactly right."""
+    curve = found.curve
+    if curve is None:
+        return []
+    kind, languages = target(curve)
+    top = curve.cells(curve.fractions[-1])
+    kept = study.covered(top, languages, Metric.exact, curve.against)
+    if not kept:
+        return []
+    exact = float(np.nanmean(study.by_prompt(top, kept, Metric.exact, curve.against)))
+    if exact >= POOR:
+        return []
+    return [
+        f"The answers are poor: even with the largest multilingual share only {exact:.1f} % of them in the {kind} languages "
+        "equal the reference answer. A tie can then mean that both answers are bad, and scores near 50 do not mean good."
+    ]
+
+
+def _invalid(rows: list[Row]) -> list[str]:
+    total, bad = sum(row.prompts for row in rows), sum(row.invalid for row in rows)
+    if not bad:
+        return []
+    widest = max((row.bound_high or 0) - (row.bound_low or 0) for row in rows)
+    return [
+        f"{bad:,} of {total:,} judgements ({100 * bad / total:.1f} %) were invalid and are left out; counted as all lost or "
+        f"all won they would move a single score by up to {widest:.1f} points (bound_low and bound_high in scores.csv)."
+    ]
+
+
+def _seeds(found: Views) -> list[str]:
+    seeds = {cell.axes.seed for cell in found.family.cells}
+    if len(seeds) < 2:
+        return ["One seed: how much the same model differs when it is trained again is not measured here."]
+    return [
+        f"Intervals and bands cover which prompts were asked, not new seeds: {len(seeds)} seeds are too few to draw an "
+        "interval from, so every model is shown as its own small mark and differences are listed by seed."
+    ]
+
+
+def _power(study: Study, found: Views, options: Options) -> list[str]:
+    """The smallest difference that the main comparison could have found."""
+    curve = found.curve
+    if curve is None or curve.fractions[0] != 0:
+        return []
+    _, languages = target(curve)
+    one = change(
+        study, curve.cells(curve.fractions[1]), curve.cells(0.0), languages, Metric.score, curve.against, options
+    )
+    if one is None or not one.gap.se > 0:
+        return []
+    return [
+        f"With {one.gap.n} prompts, the comparison of the smallest multilingual share with none finds a true difference of "
+        f"{detectable(one.gap.se):.1f} points in four of five studies; smaller ones may go unseen."
+    ]

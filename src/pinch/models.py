@@ -1,0 +1,257 @@
+"""Edge: finding, identifying and loading causal language models from folders, the hub, or the embedded tiny world.
+
+    fingerprint(model)            what the weights are, for a cell's identity; imports no torch
+    locate(model, cache, tell)    where they are: a folder or a hub id; makes the embedded model at first use
+    load(model, location, device) model, tokenizer and frame, ready to be tuned or to answer
+
+Nothing here runs code that comes with a model (`trust_remote_code` stays off).
+"""
+
+import copy
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pinch.config import Accelerator, DType, ModelConfig, ModelSource, TrainerConfig
+from pinch.errors import UserError, did_you_mean
+from pinch.frames import Encoded, Frame, make_frame
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["Encoded", "Frame", "Loaded", "device", "fingerprint", "load", "locate", "twin"]
+
+WEIGHTS = (".safetensors", ".bin")
+READ = (*WEIGHTS, ".json", ".jinja", ".model", ".txt", ".tiktoken")
+"""Endings of the files in a model folder that decide what the model answers."""
+
+SAMPLED_ABOVE = 64 * 2**20
+"""Bytes from which on a weight file is sampled: its size, its first and its last MiB stand for its content."""
+
+TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt")
+UNBOUNDED = 2**20
+"""Context in tokens of models whose config names no limit (those without position embeddings)."""
+
+
+@dataclass
+class Loaded:
+    """A model ready for use: `model` in eval mode on `device` with every weight frozen, its tokenizer and frame.
+
+    `context` is the longest sequence in tokens; `pad` the id that fills up rows (never attended to, never supervised).
+    `base` is the model without what `generation.attach` added, None for a model as it was loaded."""
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    frame: Frame
+    device: "torch.device"
+    context: int
+    pad: int
+    base: "Loaded | None" = None
+
+
+def device(trainer: TrainerConfig) -> "torch.device":
+    """The device to compute on. Raises UserError when a GPU is asked for and there is none."""
+    import torch
+
+    has_gpu = torch.cuda.is_available()
+    if trainer.accelerator is Accelerator.gpu and not has_gpu:
+        raise UserError("trainer.accelerator=gpu, but torch sees no GPU; use trainer.accelerator=cpu")
+    if trainer.accelerator is Accelerator.cpu or not has_gpu:
+        return torch.device("cpu")
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+# --- which model ---------------------------------------------------------------------------------------------------
+
+
+def fingerprint(model: ModelConfig) -> str:
+    """A name for the weights and the tokenizer: equal names mean equal models.
+
+    Local folders: SHA-256 over names and contents of config, tokenizer and weight files; of a weight file above 64 MiB
+    only the size and the first and last MiB are read. Hub ids: the id and the revision, as given."""
+    if model.source is ModelSource.embedded:
+        from pinch.embedded import base
+
+        return f"embedded-{base.recipe_hash()}"
+    folder = _local(model)
+    if folder is None:
+        return f"{model.path}@{model.revision or 'main'}"
+    total = hashlib.sha256()
+    for path in _files(folder):
+        total.update(f"{path.name}\0{path.stat().st_size}\0{_content(path)}\n".encode())
+    return f"folder-{total.hexdigest()[:16]}"
+
+
+def locate(model: ModelConfig, cache: Path, progress: Callable[[float, str], None] | None) -> str:
+    """The folder or hub id to load from; makes the embedded model in `cache` at first use, telling `progress` (share
+    done, what is being done). Raises UserError for a folder that is missing or holds no causal language model."""
+    if model.source is ModelSource.embedded:
+        from pinch.embedded import base
+
+        return str(base.ensure(cache, progress))
+    folder = _local(model)
+    if folder is None:
+        return str(model.path)
+    config = _read_config(folder)
+    if config.get("is_encoder_decoder"):
+        raise UserError(f"{folder}: an encoder-decoder ({config.get('model_type')}); give a causal language model")
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        raise UserError(f"{folder}: no tokenizer there (tokenizer.json); save the model's tokenizer into the folder")
+    if not any(path.suffix in WEIGHTS for path in _files(folder)):
+        raise UserError(f"{folder}: no weights there (*.safetensors); save the model with save_pretrained")
+    return str(folder)
+
+
+def _local(model: ModelConfig) -> Path | None:
+    """The folder a model's path names; None for a hub id. Raises UserError for a folder that does not exist."""
+    text = str(model.path)
+    folder = Path(text).expanduser()
+    if folder.is_dir():
+        return folder
+    if text.startswith(("/", ".", "~")) or text.count("/") > 1 or folder.exists():
+        beside = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
+        hint = did_you_mean(folder.name, beside) if 0 < len(beside) <= 20 else ""
+        raise UserError(f"model.path={text}: no such folder{hint}; give a folder with a saved model, or a hub id")
+    return None
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no config.json there; give the folder a model was saved into") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); save the model again") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: must be a JSON object; save the model again")
+    return value
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files that decide, in the order of their names; .bin weights are not read where there are safetensors."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in READ)
+    if any(path.suffix == ".safetensors" for path in files):
+        files = [path for path in files if path.suffix != ".bin"]
+    return [path for path in files if not path.name.startswith(".")]
+
+
+def _content(path: Path) -> str:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if size <= SAMPLED_ABOVE:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        first = file.read(2**20)
+        file.seek(-(2**20), os.SEEK_END)
+        return hashlib.sha256(first + file.read()).hexdigest()
+
+
+# --- loading -------------------------------------------------------------------------------------------------------
+
+
+def load(model: ModelConfig, location: str, device: "torch.device") -> Loaded:
+    """Model, tokenizer and frame from what `locate` gave. Raises UserError, one line, for whatever cannot be loaded."""
+    from transformers import AutoTokenizer
+
+    where = model.name if model.source is ModelSource.embedded else location
+    revision = None if Path(location).is_dir() else model.revision
+    with explained(where):
+        tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
+        config = _causal_config(location, revision, where)
+        net = load_weights(location, config, _dtype(model.dtype, device), device, revision)
+    pad = tokenizer.pad_token_id
+    if pad is None:
+        pad = tokenizer.eos_token_id
+    frame = make_frame(tokenizer, model.template, where)
+    embeddings: Any = net.get_input_embeddings()
+    if len(tokenizer) > embeddings.weight.shape[0]:
+        raise UserError(f"{where}: the tokenizer has more tokens than the model; give the one it was trained with")
+    return Loaded(net, tokenizer, frame, device, _context(model, config, where), int(pad))
+
+
+def load_weights(
+    location: str, config: "PreTrainedConfig", dtype: "torch.dtype", device: "torch.device", revision: str | None = None
+) -> "PreTrainedModel":
+    """The network alone: in eval mode, every weight frozen."""
+    from transformers import AutoModelForCausalLM
+
+    net: Any = AutoModelForCausalLM.from_pretrained(location, config=config, dtype=dtype, revision=revision)
+    loaded: PreTrainedModel = net.requires_grad_(False).to(device).eval()
+    return loaded
+
+
+def twin(net: "PreTrainedModel") -> "PreTrainedModel":
+    """A second network with the same weights, not copies of them: adapters added to it leave the first one alone."""
+    shared = {id(tensor): tensor for tensor in (*net.parameters(), *net.buffers())}
+    return copy.deepcopy(net, shared)
+
+
+@contextmanager
+def random_state(seed: int, device: "torch.device") -> Iterator[None]:
+    """torch's random numbers (adapter initialisation, dropout) from `seed`; the former state is back afterwards."""
+    import torch
+
+    devices = [device.index or 0] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def _causal_config(location: str, revision: str | None, where: str) -> "PreTrainedConfig":
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+
+    config: PreTrainedConfig = AutoConfig.from_pretrained(location, revision=revision)
+    if config.is_encoder_decoder:
+        raise UserError(f"{where}: an encoder-decoder ({config.model_type}); give a causal language model")
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise UserError(f"{where}: transformers has no causal language model of type {config.model_type}; give another")
+    return config
+
+
+def _dtype(dtype: DType, device: "torch.device") -> "torch.dtype":
+    import torch
+
+    if dtype is DType.auto:
+        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    return torch.bfloat16 if dtype is DType.bf16 else torch.float32
+
+
+def _context(model: ModelConfig, config: "PreTrainedConfig", where: str) -> int:
+    limit = getattr(config.get_text_config(), "max_position_embeddings", None) or UNBOUNDED
+    if model.context is not None and model.context > limit:
+        raise UserError(f"model.context={model.context}: {where} holds {limit} tokens at most; give that or less")
+    return model.context or int(limit)
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """Turn what transformers raises while loading into one line, and keep its bars and reports off the terminal."""
+    try:
+        with hushed():
+            yield
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
+        line = " ".join(str(error).split())[:300]
+        raise UserError(f"{where}: cannot be loaded ({line}); check model.path and model.revision") from error
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep transformers' progress bars and reports off the terminal; its errors stay."""
+    from transformers.utils import logging as transformers_logging
+
+    logging: Any = transformers_logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,48 @@
+"""Fixtures shared by the torch tests: tiny model folders, made once per session. Everything heavy is imported late."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """tiny_folder(kind): a random model of that kind (llama, qwen2, qwen3, gpt2, mistral) in a real folder."""
+    from tiny import make_folder
+
+    made: dict[str, Path] = {}
+
+    def make(kind: str) -> Path:
+        if kind not in made:
+            changes = {"sliding_window": 8} if kind == "mistral" else {}
+            made[kind] = make_folder(tmp_path_factory.mktemp(kind), kind, **changes)
+        return made[kind]
+
+    return make
+
+
+@pytest.fixture
+def tiny_loaded(tiny_folder: Callable[[str], Path]) -> Callable[..., Any]:
+    """tiny_loaded(kind, **settings): the loaded model of a tiny folder, on the CPU, a fresh one for every call."""
+    import torch
+
+    from pinch.config import ModelConfig, ModelSource
+    from pinch.models import load
+
+    def make(kind: str = "llama", **settings: Any) -> Any:
+        folder = tiny_folder(kind)
+        config = ModelConfig(source=ModelSource.hf, path=str(folder), **settings)
+        return load(config, str(folder), torch.device("cpu"))
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Tiny tensors are fastest with one thread; only where torch is there already, which is slow to import."""
+    import sys
+
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)

@@ -1,0 +1,205 @@
+"""The embedded judge against grades counted by hand; the store across processes, crashes and judges."""
+
+import json
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pinch import judges
+from pinch.config import JudgeConfig
+from pinch.errors import UserError
+from pinch.judges.protocol import Judge, Judgement
+from pinch.judges.reference import EXACT, NO_REFERENCE, ReferenceJudge
+from pinch.judges.store import VerdictStore
+from pinch.records import Outcome, Pair
+
+LANGUAGES = ["en", "cs", "es"]
+LEXICON = {"en": frozenset({"january"}), "cs": frozenset({"leden", "ledna"}), "es": frozenset({"enero"})}
+PAIR = Pair("p1", "cs", "Ve kterém měsíci?", "leden", "January", "leden")
+
+
+@pytest.fixture
+def judge() -> ReferenceJudge:
+    return ReferenceJudge(JudgeConfig(), LANGUAGES, LEXICON)
+
+
+def said(judge: Judge, first: str, second: str, reference: str | None = "leden") -> tuple[Outcome, str]:
+    ((_, outcome, raw),) = judge.judge([replace(PAIR, first=first, second=second, reference=reference)])
+    return outcome, raw
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "outcome", "raw"),
+    [
+        ("leden", "January", Outcome.first, "exact | in en"),
+        ("January", "leden", Outcome.second, "in en | exact"),
+        ("leden", " leden\n", Outcome.tie, "exact | exact"),
+        ("January", "enero", Outcome.tie, "in en | in es"),
+        ("leden", "ledenx", Outcome.first, "exact | chrF 92.4"),
+        ("ledna", "January", Outcome.first, "chrF 32.7 | in en"),
+        ("", "January", Outcome.tie, "chrF 0.0 | in en"),
+    ],
+)
+def test_grades(  # chrF counted by hand: ledna 4/5 2/4 1/3 0 0; ledenx P .71, R 1; 2032 3/4 2/3 1/2 0
+    judge: ReferenceJudge, first: str, second: str, outcome: Outcome, raw: str
+) -> None:
+    found, words = said(judge, first, second)
+    assert found is outcome
+    assert words == raw
+
+
+def test_both_orders_agree(judge: ReferenceJudge) -> None:
+    texts = ["leden", "ledna", "January", "", "ledenx", "enero", "xyz"]
+    mirror = {Outcome.first: Outcome.second, Outcome.second: Outcome.first, Outcome.tie: Outcome.tie}
+    for one in texts:
+        for other in texts:
+            assert said(judge, one, other)[0] is mirror[said(judge, other, one)[0]]
+
+
+def test_the_margin_decides_what_is_better(judge: ReferenceJudge) -> None:
+    assert judge.grade("leden", "leden", "cs")[0] == EXACT
+    strict = ReferenceJudge(JudgeConfig(margin=0.0), LANGUAGES, LEXICON)
+    patient = ReferenceJudge(JudgeConfig(margin=60.0), LANGUAGES, LEXICON)
+    assert said(strict, "lednx", "lxdnx")[0] is Outcome.first
+    assert said(patient, "lednx", "lxdnx")[0] is Outcome.tie
+    assert strict.identity != patient.identity
+
+
+def test_without_a_reference_nothing_can_be_said(judge: ReferenceJudge) -> None:
+    assert said(judge, "leden", "January", None) == (Outcome.invalid, NO_REFERENCE)
+
+
+def test_an_answer_of_unknown_language_is_not_taken_for_wrong(judge: ReferenceJudge) -> None:
+    outcome, raw = said(judge, "2032", "January", "2031")
+    assert outcome is Outcome.first
+    assert raw == "chrF 47.9 | in en"
+
+
+def test_make_names_the_nearest_kind() -> None:
+    assert isinstance(judges.make(JudgeConfig(), LANGUAGES, {}), ReferenceJudge)
+    wrong: Any = SimpleNamespace(kind="referense", name="x", margin=1.0)
+    with pytest.raises(UserError, match=r"judge\.kind=referense is unknown; did you mean 'reference'\?"):
+        judges.make(wrong, LANGUAGES, {})
+
+
+class Scripted:
+    """Says first, and invalid of every answer that begins with a question mark; counts what it is asked."""
+
+    def __init__(self, name: str = "scripted", sees_reference: bool = False, **identity: Any) -> None:
+        self.name, self.identity, self.sees_reference = name, {"judge": "scripted", **identity}, sees_reference
+        self.asked: list[Pair] = []
+
+    def judge(self, pairs: Sequence[Pair]) -> Iterator[Judgement]:
+        for pair in pairs:
+            self.asked.append(pair)
+            if pair.first == "!":
+                raise RuntimeError("the server is gone")
+            yield pair, Outcome.invalid if pair.first.startswith("?") else Outcome.first, f"raw \u2028 {pair.first}"
+
+
+def pairs(*texts: str) -> list[Pair]:
+    return [Pair(f"p{n}", "en", "Which?", text, "other") for n, text in enumerate(texts)]
+
+
+def test_what_is_known_is_not_judged_again(tmp_path: Path) -> None:
+    first = Scripted()
+    store = VerdictStore(tmp_path, first)
+    wanted = pairs("a", "b", "a")
+    missing = store.missing(wanted)
+    assert [pair.first for pair in missing] == ["a", "b"]  # the same content once, whatever prompt it belongs to
+    assert list(store.judge_missing(missing)) == [2]
+    again = VerdictStore(tmp_path, Scripted())
+    assert again.missing(wanted) == []
+    assert again.outcome(wanted[2]) is Outcome.first
+    rows = [json.loads(line) for line in again.path.read_bytes().split(b"\n") if line]
+    assert [row["raw"] for row in rows] == ["raw \u2028 a", "raw \u2028 b"]
+    assert set(rows[0]) == {"key", "judge", "language", "prompt", "outcome", "raw"}
+
+
+def test_the_key_holds_all_that_matters(tmp_path: Path) -> None:
+    store = VerdictStore(tmp_path, Scripted())
+    keys = {
+        store.key(PAIR),
+        store.key(replace(PAIR, first=PAIR.second, second=PAIR.first)),
+        store.key(replace(PAIR, instruction="?")),
+        store.key(replace(PAIR, language="es")),
+        VerdictStore(tmp_path, Scripted(template="2")).key(PAIR),
+    }
+    assert len(keys) == 5
+    assert store.key(replace(PAIR, prompt="p2", reference="x")) == store.key(PAIR)
+    seeing = VerdictStore(tmp_path, Scripted(sees_reference=True))
+    assert seeing.key(replace(PAIR, reference="x")) != seeing.key(PAIR) != seeing.key(replace(PAIR, reference=None))
+
+
+def test_invalid_verdicts_are_kept_once_and_asked_again(tmp_path: Path) -> None:
+    for _ in range(3):
+        store = VerdictStore(tmp_path, Scripted())
+        missing = store.missing(pairs("?x"))
+        assert len(missing) == 1
+        list(store.judge_missing(missing))
+        assert store.outcome(missing[0]) is Outcome.invalid
+    assert store.path.read_bytes().count(b"\n") == 1
+
+
+def test_what_came_in_before_an_error_is_kept(tmp_path: Path) -> None:
+    store = VerdictStore(tmp_path, Scripted())
+    with pytest.raises(RuntimeError, match="server"):
+        list(store.judge_missing(pairs("a", "b", "c", "!", "d"), batch=2))
+    assert [pair.first for pair in VerdictStore(tmp_path, Scripted()).missing(pairs("a", "b", "c", "d"))] == ["d"]
+
+
+def test_batches_are_handed_over_as_they_fill(tmp_path: Path) -> None:
+    store = VerdictStore(tmp_path, Scripted())
+    assert list(store.judge_missing(pairs("a", "b", "c", "d", "e"), batch=2)) == [2, 2, 1]
+    assert store.path.read_bytes().count(b"\n") == 5
+
+
+def test_slow_judges_are_written_down_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pinch.judges.store.SECONDS", -1.0)
+    assert list(VerdictStore(tmp_path, Scripted()).judge_missing(pairs("a", "b"))) == [1, 1, 0]
+
+
+def test_a_torn_last_line_is_dropped_and_mended(tmp_path: Path) -> None:
+    store = VerdictStore(tmp_path, Scripted())
+    list(store.judge_missing(pairs("a", "b")))
+    whole = store.path.read_bytes()
+    store.path.write_bytes(whole[:-20])
+    after = VerdictStore(tmp_path, Scripted())
+    assert [pair.first for pair in after.missing(pairs("a", "b"))] == ["b"]
+    list(after.judge_missing(pairs("b")))
+    assert store.path.read_bytes() == whole.replace(b'"prompt": "p1"', b'"prompt": "p0"')
+
+
+def test_a_broken_row_is_reported_with_its_line(tmp_path: Path) -> None:
+    store = VerdictStore(tmp_path, Scripted())
+    list(store.judge_missing(pairs("a", "b")))
+    store.path.write_bytes(b'{"key": 1\n' + store.path.read_bytes())
+    with pytest.raises(UserError, match=r"scripted\.jsonl, line 1: not a verdict"):
+        VerdictStore(tmp_path, Scripted())
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden"])
+def test_names_that_are_no_file_names(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"judge\.name"):
+        VerdictStore(tmp_path, Scripted(name=name))
+
+
+def append(folder: str, number: int) -> None:
+    store = VerdictStore(Path(folder), Scripted())
+    list(store.judge_missing(pairs(*(f"{number}-{n}-{'x' * 3000}" for n in range(60))), batch=7))
+
+
+def test_several_processes_append_whole_lines(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=append, args=(str(tmp_path), number)) for number in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    assert len(VerdictStore(tmp_path, Scripted()).outcomes) == 180

@@ -1,0 +1,69 @@
+"""Commands that train cells again: they lead to the same cells."""
+
+from pathlib import Path
+
+import pytest
+
+from pinch.cells import plain
+from pinch.config import LanguagesConfig, Method, MixtureConfig, TrainConfig, TuningConfig
+from pinch.reproduce import command, train_commands
+
+HOME = Path("multirun/study")
+
+
+def settings(seed=0, tuning=None, base="en", method=Method.lora, lr=None, **mixture):
+    languages = LanguagesConfig(base=base, tuning=tuning)
+    return plain(
+        TrainConfig(
+            languages=languages, mixture=MixtureConfig(**mixture), tuning=TuningConfig(method=method, lr=lr), seed=seed
+        )
+    )
+
+
+def test_a_command_names_only_what_is_not_the_default():
+    assert command("evaluate.py", HOME) == "python evaluate.py"
+    assert (
+        command("evaluate.py", Path("elsewhere/mine"), "a=1") == "python evaluate.py a=1 workspace=mine root=elsewhere"
+    )
+
+
+def test_shares_and_seeds_of_one_set_are_one_sweep():
+    every = [settings(seed, ["en", "es"], fraction=x) for seed in (1, 0) for x in (0.5, 0.01)]
+    expected = "python train.py -m 'languages.tuning=[en,es]' mixture.fraction=0.01,0.5 seed=0,1"
+    assert train_commands(every, HOME) == [expected]
+
+
+def test_languages_tuned_on_alone_are_one_sweep():
+    every = [settings(base=code) for code in ("en", "fi")]
+    assert train_commands(every, HOME) == ["python train.py -m languages=one languages.base=en,fi"]
+
+
+def test_a_cell_alone_is_no_sweep():
+    assert train_commands([settings(tuning=["en", "es"])], HOME) == [
+        "python train.py 'languages.tuning=[en,es]' mixture.fraction=1"
+    ]
+    assert train_commands([settings(method=Method.none)], HOME) == ["python train.py tuning=none"]
+
+
+def test_what_differs_from_the_schema_is_named():
+    every = [settings(tuning=["en", "es"], count=40, nested=False, lr=0.1)]
+    assert train_commands(every, HOME) == [
+        "python train.py 'languages.tuning=[en,es]' mixture.count=40 mixture.nested=False tuning.lr=0.1"
+    ]
+
+
+def test_different_settings_are_different_lines():
+    lines = train_commands([settings(tuning=["en", "es"], fraction=0.5), settings(tuning=["en", "es"], count=3)], HOME)
+    assert len(lines) == 2
+
+
+def test_explicit_counts_are_quoted():
+    lines = train_commands([settings(tuning=["en", "es"], counts={"en": 3, "es": 2})], HOME)
+    assert lines == ["python train.py 'languages.tuning=[en,es]' 'mixture.counts={en:3,es:2}'"]
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_languages_from_the_pool_are_named_in_their_order(count):
+    every = [plain(TrainConfig(languages=LanguagesConfig(count=count)))]
+    expected = {2: "[en,ar]", 4: "[en,ar,fi,it]"}[count]
+    assert train_commands(every, HOME) == [f"python train.py 'languages.tuning={expected}' mixture.fraction=1"]
