@@ -22,8 +22,11 @@ from typing import Any
 
 TARGET = Path(__file__).resolve().parent.parent / "src" / "pinch" / "embedded" / "names.json"
 
-LANGUAGES = {code: code.replace("-", "_") for code in "en ar zh-Hans cs et fi he hi it ru es sw".split()}
-LANGUAGES |= {code: code.replace("-", "_") for code in "sr-Cyrl sr-Latn hr sl pl sk".split()}
+CODES = [
+    "en", "ar", "zh-Hans", "cs", "et", "fi", "he", "hi", "it", "ru", "es", "sw", "sr-Cyrl", "sr-Latn", "hr", "sl",
+    "pl", "sk",
+]  # fmt: skip
+LANGUAGES = {code: code.replace("-", "_") for code in CODES}
 """Code of the study -> name of the Babel locale."""
 
 CONTINENT_TERRITORIES = {
@@ -36,13 +39,16 @@ CONTINENT_TERRITORIES = {
 }
 """CLDR code of a continent -> territories on it, after the regions of UN M49 (North America includes Mexico)."""
 
-LANGUAGE_KEYS = "en ar zh cs et fi he hi it ru es sw sr hr sl pl sk".split()
-LANGUAGE_KEYS += "de fr pt ja tr el sv no da nl ko vi th id fa uk hu ro am".split()
-CURRENCY_KEYS = (
-    "EUR GBP RUB CZK PLN RSD SEK NOK DKK HUF RON UAH CNY JPY INR TRY ILS KRW VND THB IDR IRR SAR "
-    "EGP KES TZS NGN ETB ZAR MAD USD CAD MXN BRL ARS CLP COP PEN AUD NZD FJD".split()
-)
-WEEKDAY_KEYS = "mon tue wed thu fri sat sun".split()
+LANGUAGE_KEYS = [
+    "en", "ar", "zh", "cs", "et", "fi", "he", "hi", "it", "ru", "es", "sw", "sr", "hr", "sl", "pl", "sk", "de", "fr",
+    "pt", "ja", "tr", "el", "sv", "no", "da", "nl", "ko", "vi", "th", "id", "fa", "uk", "hu", "ro", "am",
+]  # fmt: skip
+CURRENCY_KEYS = [
+    "EUR", "GBP", "RUB", "CZK", "PLN", "RSD", "SEK", "NOK", "DKK", "HUF", "RON", "UAH", "CNY", "JPY", "INR", "TRY",
+    "ILS", "KRW", "VND", "THB", "IDR", "IRR", "SAR", "EGP", "KES", "TZS", "NGN", "ETB", "ZAR", "MAD", "USD", "CAD",
+    "MXN", "BRL", "ARS", "CLP", "COP", "PEN", "AUD", "NZD", "FJD",
+]  # fmt: skip
+WEEKDAY_KEYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 CITY_TERRITORIES = {
     "Africa/Addis_Ababa": "ET", "Africa/Cairo": "EG", "Africa/Casablanca": "MA", "Africa/Dar_es_Salaam": "TZ",
     "Africa/Johannesburg": "ZA", "Africa/Lagos": "NG", "Africa/Nairobi": "KE", "America/Buenos_Aires": "AR",

@@ -124,23 +124,23 @@ def _write(cell, shape, judge, digests, drawn, mono, untuned) -> None:  # type: 
         understood, right = drawn[cell.id][code]
         texts = [_text(cell, code, u, r) for u, r in zip(understood, right, strict=True)]
         write_jsonl(cell.answers_path(code), [Answer(f"month-{n:03d}", code, t, 3, True) for n, t in enumerate(texts)])
-        references = {"monolingual": mono.get((code, cell.axes.seed or 0)), "base": untuned}
+        known = {"monolingual": mono.get((code, cell.axes.seed or 0)), "base": untuned}
+        references = {kind: other for kind, other in known.items() if other is not None} or {"": ""}
         for against, other in references.items():
-            if other is None:
-                continue
-            points = _quality(*drawn[other][code])
             mine = _quality(understood, right)
+            points = _quality(*drawn[other][code]) if other else mine
             for n in range(shape.prompts):
                 gap = mine[n] - points[n]
                 outcome = "win" if gap > 10 else "loss" if gap < -10 else "tie"
                 outcome = "self" if other == cell.id else "invalid" if rng.random() < shape.invalid else outcome
-                score = {"win": 1.0, "loss": 0.0, "invalid": None}.get(outcome, 0.5)
-                known = bool(understood[n] and right[n])
+                outcome = outcome if against else ""
+                score = {"win": 1.0, "loss": 0.0, "invalid": None, "": None}.get(outcome, 0.5)
+                exact = bool(understood[n] and right[n])
                 spoken = code if right[n] else "und" if cell.untuned else cell.axes.base
                 items.append(
                     Item(
                         cell.id, judge, against, other, code, f"month-{n:03d}", outcome, score,
-                        known, float(mine[n]), spoken, None if spoken == "und" else bool(right[n]),
+                        exact, float(mine[n]), spoken, None if spoken == "und" else bool(right[n]),
                     )
                 )  # fmt: skip
     write_jsonl(cell.items_path(judge), items)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from fake_study import UNTUNED_TEXT, Shape, build
 from pinch.analyze import analyze, write_csv
-from pinch.config import AnalyzeConfig
+from pinch.config import AnalyzeConfig, JudgeConfig
 from pinch.errors import UserError
 
 SHAPE = Shape((0, 1), (2, 3), (0.01, 1.0), ("en", "ar", "es", "cs"), ("en", "ar", "fi", "es", "cs", "he"), prompts=12)
@@ -71,11 +71,21 @@ def test_scores_have_a_row_per_cell_language_and_reference(done):
 def test_findings_are_printed_and_stand_in_both_reports(done):
     folder, text = done
     said = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
-    assert [one["key"] for one in said] == ["base_alone", "pinch", "full", "base_cost", "language_count", "monolingual"]
-    page, flat = (folder / "report.html").read_text(encoding="utf-8"), " ".join(text.split())
+    assert [one["key"] for one in said] == [
+        "short",
+        "base_alone",
+        "pinch",
+        "full",
+        "base_cost",
+        "language_count",
+        "monolingual",
+    ]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    printed = "".join(text.replace("│", " ").split())
     for one in said:
-        assert one["text"].split(",")[0] in page
-        assert one["text"][:40] in flat.replace(" │ │ ", " ")
+        for sentence in (one["text"], *one["points"]):
+            assert sentence in page
+            assert "".join(sentence.split()) in printed
     assert "report.html" in text
 
 
@@ -112,6 +122,17 @@ def test_a_missing_figure_is_said_with_the_command_that_makes_its_cells(tmp_path
     assert "Not drawn: How much multilingual data" in (folder / "report.html").read_text(encoding="utf-8")
 
 
+def test_without_references_the_answers_still_speak(tmp_path):
+    shape = Shape((0,), (2,), (0.1, 1.0), ("en",), ("en", "ar", "es"), prompts=20, untuned=False)
+    build(tmp_path, shape)
+    _, text = run(tmp_path)
+    assert "share of answers in the language asked is" in text
+    assert "not drawn: Scores beyond the base language" in text
+    assert "languages=one languages.base=ar" in text
+    assert "No scores:" not in text
+    assert (tmp_path / "study" / "analysis" / "p_curve.png").exists()
+
+
 def test_the_untuned_model_alone_is_reported(tmp_path):
     build(tmp_path, Shape((0,), (), (), (), ("en", "es"), prompts=4))
     code, text = run(tmp_path)
@@ -127,7 +148,7 @@ def test_nothing_judged_says_what_to_do(root, tmp_path):
 
 def test_an_unknown_judge_is_named_with_the_one_that_exists(root):
     with pytest.raises(UserError, match=r"judge=refrence: .*did you mean 'reference'"):
-        run(root, judge="refrence")
+        run(root, judge=JudgeConfig(name="refrence"))
 
 
 def test_no_cells_say_what_to_do(tmp_path):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fake_study import Shape, build, skill
-from pinch.curves import curves, language_count
+from pinch.analysis.curves import curves, language_count
+from pinch.analysis.study import Metric, Options, arrange, families
 from pinch.records import Item, read_jsonl
-from pinch.study import Metric, Options, arrange, families
 
 OPTIONS = Options(resamples=200)
 
@@ -94,8 +94,9 @@ def test_a_share_too_small_for_every_language_stands_on_the_curve_of_its_set(tmp
 
 
 def test_without_references_there_are_no_scores_but_the_other_lines(tmp_path):
-    shape = Shape((0,), (2,), (0.5,), ("en",), ("en", "ar", "es"), prompts=10)
+    shape = Shape((0,), (2,), (0.5,), ("en",), ("en", "ar", "es"), prompts=10, untuned=False)
     study = study_of(build(tmp_path, shape))
+    assert study.references == ("monolingual", "")
     (curve,) = curves(study, families(study)[0], OPTIONS)
     kinds = {(name, metric) for name, metric in curve.lines}
     assert ("unseen", Metric.right_language) in kinds

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,13 +30,20 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def door(tmp_path: Path, cache: Path) -> Door:
     """Runs a door with arguments; results go to a folder of the test's own."""
 
-    def run(name: str, *arguments: str, root: Path = tmp_path) -> subprocess.CompletedProcess[str]:
+    def run(
+        name: str, *arguments: str, root: Path = tmp_path, largest_file: int = resource.RLIM_INFINITY
+    ) -> subprocess.CompletedProcess[str]:
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
+
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "PINCH"))}
         environment |= {"PINCH_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "NETRC": "/nonexistent", "COLUMNS": "200"}
         command = [sys.executable, str(ROOT / f"{name}.py"), *arguments, f"root={root}"]
         if "--help" in arguments:
             command.pop()
-        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=300)
+        return subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=300, preexec_fn=limit
+        )
 
     return run
 
@@ -183,6 +191,17 @@ def test_a_failing_cell_does_not_stop_the_rest(door: Door, tmp_path: Path) -> No
     assert failed["error"]
     again = door("train", *arguments)
     assert "2 skipped, 1 failed" in again.stdout
+
+
+def test_a_disk_that_fills_up_loses_nothing(door: Door, tmp_path: Path) -> None:
+    """No file may grow beyond 4 KiB: the cell fails in one line, and is finished by the same command later."""
+    arguments = ["train", "languages.evaluation=[en]", "tracking=off", *QUICK, "mixture.budget=200"]
+    full = door(*arguments, largest_file=4096)
+    assert full.returncode == 1, full.stdout + full.stderr
+    assert "cannot be written (File too large); free space" in full.stdout
+    assert "Traceback" not in full.stdout + full.stderr
+    assert door(*arguments).returncode == 0
+    assert not list(tmp_path.rglob(".*.jsonl.*"))
 
 
 def readme_commands() -> list[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
 from pathlib import Path
 
@@ -93,11 +94,37 @@ def _covered(text: str, language: str, vocabulary: frozenset[str]) -> float:
 
 
 def test_documents_never_show_chat_markers_nor_unread_items() -> None:
-    texts = list(documents.documents(documents.Mix(documents=4000)))
-    assert texts == list(documents.documents(documents.Mix(documents=4000)))
+    texts = [" ".join(parts) for parts in documents.documents(documents.Mix(documents=6000))]
+    assert texts == [" ".join(parts) for parts in documents.documents(documents.Mix(documents=6000))]
     assert not any(marker in text for text in texts for marker in (base.USER, base.ASSISTANT, base.EOS, base.PAD))
-    dates = {row[2] for row in world.prompts() if "month_of_date" in row[0]}
-    assert not any(text.startswith(date) for text in texts for date in dates)
+    dates = {row[0].removeprefix("p-month_of_date-") for row in world.prompts() if "month_of_date" in row[0]}
+    assert len(dates) == world.HELD_OUT["month_of_date"]
+    assert not [text for text in texts if any(date in text for date in dates)]
+    assert any("2012-" in text for text in texts)  # dates are read, only not these
+
+
+def test_quiz_answers_keep_the_language_unless_flash_cards_are_asked_for() -> None:
+    plain = documents.Mix(documents=3000, quiz=1.0, across=0.0)
+    assert all(_said_in_its_language(*parts) for parts in documents.documents(plain))
+    flash = documents.Mix(documents=3000, quiz=1.0, across=1.0, across_english=1.0)
+    english = {world.say(item.answer, "en") for item in world.items()}
+    assert all(answer in english for _, answer in documents.documents(flash))
+
+
+def _said_in_its_language(question: str, answer: str) -> bool:
+    asked = {text for separator in documents.SEPARATORS for text in [question.removesuffix(separator)]}
+    return any((text, answer) in _quiz() for text in asked)
+
+
+@functools.cache
+def _quiz() -> set[tuple[str, str]]:
+    """Every question of the world, held out or not, with its answer in the same language."""
+    return {
+        (world.question(item, language, phrasing), world.say(item.answer, language))
+        for item in world.items()
+        for language in world.LANGUAGES
+        for phrasing in range(world.phrasings(item.task))
+    }
 
 
 def test_the_folder_is_an_ordinary_chat_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +170,10 @@ def test_two_builds_give_identical_files(folder: Path, tmp_path: Path) -> None:
 
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     seen: list[float] = []
+    killed = tmp_path / f"embedded-{base.recipe_hash(base.TINY)}.x1.unfinished"
+    killed.mkdir()
     again = base.ensure(tmp_path, lambda share, text: seen.append(share), base.TINY)
+    assert not killed.exists()
     for name in ("model.safetensors", "tokenizer.json", "config.json"):
         assert (again / name).read_bytes() == (folder / name).read_bytes(), name
     assert torch.get_num_threads() == threads

@@ -5,12 +5,12 @@ import re
 import pytest
 
 from fake_study import Shape, build
-from pinch import figures
-from pinch.curves import curves, language_count
-from pinch.figures.lines import spread
-from pinch.figures.style import DARK, LIGHT, ON_DARK, ON_LIGHT, darken, short
-from pinch.matrices import answer_language, monolingual_matrix
-from pinch.study import Options, families
+from pinch.analysis import figures
+from pinch.analysis.curves import curves, language_count
+from pinch.analysis.figures.lines import spread
+from pinch.analysis.figures.style import DARK, LIGHT, ON_DARK, ON_LIGHT, darken, short
+from pinch.analysis.matrices import answer_language, monolingual_matrix
+from pinch.analysis.study import Options, families
 from test_curves import study_of
 
 

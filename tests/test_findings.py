@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from pinch import stats
-from pinch.curves import curves, language_count
-from pinch.findings import change, detectable, findings, gap_text
-from pinch.matrices import monolingual_matrix
-from pinch.study import Metric, Options, arrange
+from pinch.analysis.curves import curves, language_count
+from pinch.analysis.findings import change, findings
+from pinch.analysis.matrices import monolingual_matrix
+from pinch.analysis.study import Metric, Options, arrange
+from pinch.analysis.words import counted, detectable, gap_text
 from test_curves import cells, family, study  # noqa: F401
 from test_study import item, small  # noqa: F401
 
@@ -19,11 +20,11 @@ def said(study, family):  # noqa: F811
     curve = curves(study, family, OPTIONS)[0]
     matrix = monolingual_matrix(study, family, "monolingual", OPTIONS)
     found = findings(study, curve, language_count(study, family, OPTIONS), matrix, OPTIONS)
-    return {finding.key: finding.text for finding in found}
+    return {finding.key: "\n".join((finding.text, *finding.points)) for finding in found}
 
 
 def test_every_question_is_answered(said):
-    assert list(said) == ["base_alone", "pinch", "full", "base_cost", "language_count", "monolingual"]
+    assert list(said) == ["short", "base_alone", "pinch", "full", "base_cost", "language_count", "monolingual"]
 
 
 def test_the_numbers_are_those_of_the_cells(said, study, family):  # noqa: F811
@@ -32,11 +33,10 @@ def test_the_numbers_are_those_of_the_cells(said, study, family):  # noqa: F811
     alone, pinch = (
         np.nanmean(study.by_prompt(curve.cells(x), unseen, Metric.score, "monolingual")) for x in (0.0, 0.01)
     )
-    assert f"score {alone:.1f} → {pinch:.1f}, difference +{pinch - alone:.1f} [" in said["pinch"]
-    assert "6 of the 600 examples" in said["pinch"]
-    assert "3 more languages (ar fi it)" in said["pinch"]
-    assert "English and 3 more" not in said["pinch"]
-    assert "All of the 600 examples are spread over English and 3 more languages" in said["full"]
+    assert f"score {alone:.1f} → {pinch:.1f}: difference +{pinch - alone:.1f} [" in said["pinch"]
+    assert f"is {alone:.1f} when tuned on English alone and {pinch:.1f} when 6 examples of 600 (1 %)" in said["short"]
+    assert "6 of 600 examples in 3 more languages (ar fi it)." in said["pinch"]
+    assert "All 600 examples in English and 3 more languages (ar fi it)." in said["full"]
     assert "40 prompts, 2 seeds" in said["pinch"]
 
 
@@ -75,3 +75,7 @@ def test_detectable_is_the_power_formula():
 
 def test_nothing_to_say_without_curves():
     assert findings(None, None, None, None, OPTIONS) == []
+
+
+def test_counted_things():
+    assert (counted(1, "seed"), counted(2, "seed"), counted(1200, "prompt")) == ("1 seed", "2 seeds", "1,200 prompts")

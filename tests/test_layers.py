@@ -12,14 +12,15 @@ LAYERS = (
     ("shapes", {"config", "records"}),
     ("pure", {"mixture", "scoring", "stats", "identify"}),
     ("edges", {"embedded", "corpora", "frames", "models", "cells", "tracking", "wandb_logger"}),
-    ("stages", {"attention", "packing", "tuning", "generation", "judges", "tables", "figures", "report"}),
+    ("stages", {"adapters", "attention", "packing", "learner", "tuning", "generation", "judges", "analysis"}),
+    ("of evaluate", {"references", "scoreboard"}),
     ("flows", {"train", "evaluate", "analyze"}),
     ("sweep", {"sweep"}),
     ("doors", {"doors"}),
     ("Hydra's way in", {"pinch_launcher"}),
 )
 RANK = {name: rank for rank, (_, names) in enumerate(LAYERS) for name in names}
-HEAVY = {"wandb": {"tracking"}, "matplotlib": {"figures"}}
+HEAVY = {"wandb": {"tracking"}, "matplotlib": {"analysis"}}
 
 
 def modules() -> list[Path]:

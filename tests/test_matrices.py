@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fake_study import Shape, build
-from pinch.matrices import answer_language, monolingual_matrix
-from pinch.study import Options, arrange, families
+from pinch.analysis.matrices import answer_language, monolingual_matrix
+from pinch.analysis.study import Options, arrange, families
 from test_curves import study_of
 from test_study import item
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from pinch.analysis.reproduce import command, train_commands
 from pinch.cells import plain
 from pinch.config import LanguagesConfig, Method, MixtureConfig, TrainConfig, TuningConfig
-from pinch.reproduce import command, train_commands
 
 HOME = Path("multirun/study")
 

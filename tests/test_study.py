@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from fake_study import Shape, build
+from pinch.analysis.study import Metric, arrange, families
+from pinch.cells import role, tuning_base
 from pinch.records import Item, read_jsonl
-from pinch.study import Metric, arrange, families, role, tuning_base
 
 
 def item(cell, **changes):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pinch.study import arrange
-from pinch.tables import tidy
+from pinch.analysis.study import arrange
+from pinch.analysis.tables import tidy
 from test_study import item
 
 
@@ -60,3 +60,10 @@ def test_identical_answers_are_ties(cell):
 def test_without_reference_answers_exact_and_chrf_are_empty(cell):
     (row,) = rows_of(cell, (1.0, 0.0), exact=None, chrf=None)
     assert (row.exact, row.chrf) == (None, None)
+
+
+def test_answers_that_were_compared_with_nothing_have_no_score_and_no_bounds(cell):
+    items = [item(cell, prompt=f"p{n}", against="", reference_cell="", outcome="", score=None) for n in range(3)]
+    (row,) = tidy(arrange([(cell, items)]), "j", 0.95)
+    assert (row.prompts, row.n, row.invalid, row.score, row.bound_low, row.bound_high) == (3, 0, 0, None, None, None)
+    assert row.exact == 100

@@ -71,7 +71,10 @@ def make_folder(folder: Path, kind: str = "llama", **changes: Any) -> Path:
     tokenizer = make_tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
-        model = AutoModelForCausalLM.from_config(make_config(kind, len(tokenizer), **changes))
+        # as usual, the model has rows to spare
+        model = AutoModelForCausalLM.from_config(
+            make_config(kind, changes.pop("vocab_size", len(tokenizer) + 8), **changes)
+        )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

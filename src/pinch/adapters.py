@@ -54,8 +54,9 @@ def with_adapter(net: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     try:
         # peft draws random numbers for the adapter before it reads it
         with _peft_hushed(), random_state(0, net.device):
+            warnings.filterwarnings("error", message="Found missing adapter keys")  # half an adapter is none
             model = PeftModel.from_pretrained(twin(net), str(adapter), torch_device=str(net.device))
-    except (RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # peft raises many types for files that are not what it expects
         line = str(error).split("\n")[0]
         raise CellError(f"{adapter}: does not fit the model ({line}); train the cell again") from error
     return network(model.train(False).requires_grad_(False))

@@ -17,18 +17,19 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from pinch import cells, figures, report, samples, tables
+from pinch import cells
+from pinch.analysis import figures, report, samples, tables
+from pinch.analysis.exhibits import Exhibit, Gap, Views, showcase, views
+from pinch.analysis.findings import Finding, findings
+from pinch.analysis.limits import apart, limits
+from pinch.analysis.overview import cell_rows, facts
+from pinch.analysis.reproduce import command, train_commands
+from pinch.analysis.study import Options, Study, arrange, families
+from pinch.analysis.tables import Row
 from pinch.cells import Cell
 from pinch.config import AnalyzeConfig
 from pinch.errors import UserError, did_you_mean
-from pinch.exhibits import Exhibit, Gap, Views, showcase, views
-from pinch.findings import Finding, findings
-from pinch.limits import limits
-from pinch.overview import cell_rows, facts
 from pinch.records import Item, read_jsonl, write_json, write_text
-from pinch.reproduce import command, train_commands
-from pinch.study import Options, Study, arrange, families
-from pinch.tables import Row
 
 
 def analyze(settings: AnalyzeConfig, console: Console | None = None) -> int:
@@ -42,8 +43,8 @@ def analyze(settings: AnalyzeConfig, console: Console | None = None) -> int:
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True
     ) as progress:
-        study = read(found, workspace, settings.judge, progress)
-        rows = tables.tidy(study, settings.judge, options.confidence)
+        study = read(found, workspace, settings.judge.name, progress)
+        rows = tables.tidy(study, settings.judge.name, options.confidence)
         folder = workspace / "analysis"
         write_csv(folder / "scores.csv", [dataclasses.asdict(row) for row in rows])
         shown = look(study, options)
@@ -124,12 +125,14 @@ def compose(
     workspace = Path(settings.root) / settings.workspace
     against = study.main_reference
     documents = {cell.id: document(cell) for cell in found}
-    browsed = samples.browse(study, showcase(shown[0]) if shown else {}, against)
+    main = next((one for one in shown if one.curve is not None), shown[0] if shown else None)
+    browsed = samples.browse(study, showcase(main) if main else {}, against)
     source = next((d["settings"]["data"]["source"] for d in documents.values() if "settings" in d), "")
-    doubts = limits(study, shown[0], rows, source, browsed.cut_off, options) if shown else []
+    doubts = limits(study, main, rows, source, browsed.cut_off, options) if main else []
+    doubts += apart([one.family for one in shown])
     return report.Report(
         workspace=settings.workspace,
-        lead=lead(study, settings.judge),
+        lead=lead(study, settings.judge.name),
         findings=said,
         facts=facts(study, found, documents, settings),
         figures=pictures,
@@ -142,16 +145,17 @@ def compose(
             command("evaluate.py", workspace),
             command("analyze.py", workspace),
         ],
-        against=against,
+        against=against or "monolingual",
     )
 
 
 def lead(study: Study, judge: str) -> str:
     """One line on what stands below."""
-    answers = sum(sheet.prompts for (_, against, _), sheet in study.sheets.items() if against == study.main_reference)
+    places = {(cell, language): sheet.prompts for (cell, _, language), sheet in study.sheets.items()}
+    answers = sum(places.values())
     return (
-        f"{len(study.cells)} models, {len(study.prompts)} prompts in {len(study.languages)} languages, {answers:,} answers "
-        f"judged by {judge}."
+        f"{len(study.cells)} models, {len(study.prompts)} prompts in {len(study.languages)} languages, {answers:,} answers, "
+        f"judge {judge}."
     )
 
 
@@ -185,10 +189,14 @@ def _entry(value: Any) -> Any:
 
 def tell(console: Console, page: report.Report, folder: Path) -> None:
     """The summary on the terminal: findings, figures that are missing, where the report lies."""
-    body = Text("\n\n").join(Text.assemble((f"{finding.title}. ", "bold"), finding.text) for finding in page.findings)
+    body = Text("\n\n").join(
+        Text.assemble((f"{finding.title}. ", "bold"), finding.text, *(f"\n  {point}" for point in finding.points))
+        for finding in page.findings
+    )
     if not page.findings:
         body = Text("Nothing can be said yet: the cells that exist allow no comparison.")
-    console.print(Panel(body, title=f"{page.workspace}: {page.lead}", title_align="left"))
+    console.print(Text(f"{page.workspace}: {page.lead}"), soft_wrap=True)
+    console.print(Panel(body, title="findings", title_align="left"))
     for gap, line in page.gaps:
         console.print(Text(f"not drawn: {gap.title} ({gap.reason})"))
         if line:

@@ -6,8 +6,9 @@
 `Unsupported`: better a fallback to padding than documents that leak into each other.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -16,9 +17,9 @@ from torch.nn.functional import scaled_dot_product_attention
 
 NAME = "pinch_documents"
 
-PADDING_LIMIT = 2.0
-"""Documents are padded to the longest inside attention while that costs at most so many times their tokens; attention is
-quadratic in length anyway and few large calls beat many small ones. Above it they are computed one by one."""
+WASTE_SHARE, WASTE_CONSTANT = 0.3, 2000
+"""Neighbouring documents are padded to one length, and attended in one call, while the padding makes the scores (length
+times length, summed) at most so much larger. A call of its own costs about as much as the constant (measured on a CPU)."""
 
 
 class Unsupported(Exception):  # noqa: N818 - an answer, not a mistake
@@ -40,21 +41,38 @@ class Documents:
         return torch.cat([torch.arange(length) for length in self.lengths]).to(self.device)
 
     @cached_property
-    def slots(self) -> Tensor:
-        """(total,) place of each token in a (documents x longest) grid."""
-        starts = torch.arange(len(self.lengths)) * self.longest
-        return torch.repeat_interleave(starts, torch.tensor(self.lengths)).to(self.device) + self.positions
-
-    @cached_property
     def borders(self) -> Tensor:
         """(documents + 1,) int32, where each document starts, and the end."""
         ends = torch.tensor([0, *self.lengths]).cumsum(0)
         return ends.to(self.device, torch.int32)
 
-    @property
-    def padding(self) -> float:
-        """Size of the grid in units of the tokens in it."""
-        return len(self.lengths) * self.longest / self.total
+    @cached_property
+    def blocks(self) -> list["Block"]:
+        """The documents in groups of neighbours that are attended together; fewest when they come sorted by length."""
+        groups: list[list[int]] = []
+        for length in self.lengths:
+            if groups and _worth_it([*groups[-1], length]):
+                groups[-1].append(length)
+            else:
+                groups.append([length])
+        return [Block(group, self.device) for group in groups]
+
+
+class Block:
+    """Neighbouring documents as a (rows x longest) grid, padded behind. `slots` (tokens,) is the place of each token in
+    the grid, None where every place is taken."""
+
+    def __init__(self, lengths: list[int], device: torch.device) -> None:
+        self.rows, self.longest, self.tokens = len(lengths), max(lengths), sum(lengths)
+        self.slots: Tensor | None = None
+        if self.tokens < self.rows * self.longest:
+            places = [row * self.longest + place for row, length in enumerate(lengths) for place in range(length)]
+            self.slots = torch.tensor(places, device=device)
+
+
+def _worth_it(lengths: list[int]) -> bool:
+    needed = sum(length * length for length in lengths)
+    return len(lengths) * max(lengths) ** 2 <= (1 + WASTE_SHARE) * needed + WASTE_CONSTANT
 
 
 def register() -> None:
@@ -95,17 +113,29 @@ def document_attention(
     q, k, v = query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1)  # (total, heads, size)
     if _varlen_fits(q, v, dropout):
         mixed = _varlen(q, k, v, scaling, documents)
-    elif documents.padding <= PADDING_LIMIT:
-        mixed = _grid(q, k, v, scaling, dropout, documents)
     else:
-        mixed = _segments(q, k, v, scaling, dropout, documents)
+        sizes = [block.tokens for block in documents.blocks]
+        rows = zip(documents.blocks, *(torch.split(part, sizes) for part in (q, k, v)), strict=True)
+        mixed = torch.cat([_attend(block, query, key, value, scaling, dropout) for block, query, key, value in rows])
     return mixed[None], None
 
 
+@cache
+def _has_varlen() -> bool:
+    """Whether this torch has variable-length attention, with the options used here (2.13 does)."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return False
+    return {"scale", "window_size", "enable_gqa"} <= set(inspect.signature(varlen_attn).parameters)
+
+
 def _varlen_fits(query: Tensor, value: Tensor, dropout: float) -> bool:
+    if not query.is_cuda or not _has_varlen():
+        return False
     half = query.dtype in (torch.bfloat16, torch.float16)
     size = query.shape[-1]
-    return query.is_cuda and half and dropout == 0 and size == value.shape[-1] and size % 8 == 0 and size <= 256
+    return half and dropout == 0 and size == value.shape[-1] and size % 8 == 0 and size <= 256
 
 
 def _varlen(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, documents: Documents) -> Tensor:
@@ -120,49 +150,36 @@ def _varlen(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, do
     return result
 
 
-def _grid(
-    query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dropout: float, documents: Documents
-) -> Tensor:
-    """Documents side by side, padded behind: causal attention never looks there, so no mask is needed."""
-    rows, longest, slots = len(documents.lengths), documents.longest, documents.slots
-    heads = query.shape[1]
-    spread: Callable[..., Tensor] = _Spread.apply
-    grids = [
-        spread(part.flatten(1), slots, rows * longest).view(rows, longest, -1, part.shape[-1]).transpose(1, 2)
-        for part in (query, key, value)
-    ]
-    mixed = _causal(grids[0], grids[1], grids[2], scaling, dropout)
-    flat = mixed.transpose(1, 2).reshape(rows * longest, -1)
+def _attend(block: Block, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dropout: float) -> Tensor:
+    """(tokens, heads, size) -> the same, within each document of a block. Causal attention never looks at the padding
+    behind, so no mask is needed."""
+    q, k, v = (_spread(part, block).transpose(1, 2) for part in (query, key, value))  # (rows, heads, longest, size)
+    groups = q.shape[1] // k.shape[1]
+    if groups > 1:  # key heads are shared by query heads
+        k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
+    mixed = scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True, scale=scaling)
+    flat = mixed.transpose(1, 2).flatten(0, 1)
+    if block.slots is None:
+        return flat
     gather: Callable[..., Tensor] = _Gather.apply
-    return gather(flat, slots).view(documents.total, heads, -1)
+    return gather(flat, block.slots)
 
 
-def _segments(
-    query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dropout: float, documents: Documents
-) -> Tensor:
-    """One call per document."""
-    rows = [part.transpose(0, 1)[None] for part in (query, key, value)]
-    parts = zip(*(torch.split(row, documents.lengths, dim=2) for row in rows), strict=True)
-    mixed = [_causal(q, k, v, scaling, dropout) for q, k, v in parts]
-    return torch.cat(mixed, dim=2)[0].transpose(0, 1)
-
-
-def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dropout: float) -> Tensor:
-    """(rows, heads, tokens, size); key heads are repeated for the query heads that share them."""
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-    return scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True, scale=scaling)
+def _spread(values: Tensor, block: Block) -> Tensor:
+    """(tokens, heads, size) -> (rows, longest, heads, size)"""
+    spread: Callable[..., Tensor] = _Spread.apply
+    grid = values if block.slots is None else spread(values, block.slots, block.rows * block.longest)
+    return grid.reshape(block.rows, block.longest, *values.shape[1:])
 
 
 class _Spread(torch.autograd.Function):
-    """(total, width) -> (size, width) with rows at `slots` and zeros elsewhere; its gradient is a plain gather (that of
+    """(tokens, ...) -> (size, ...) with rows at `slots` and zeros elsewhere; its gradient is a plain gather (that of
     torch's own operators is an addition row by row)."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, slots: Tensor, size: int) -> Tensor:
         ctx.save_for_backward(slots)
-        return values.new_zeros(size, values.shape[1]).index_copy_(0, slots, values)
+        return values.new_zeros(size, *values.shape[1:]).index_copy_(0, slots, values)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
@@ -170,7 +187,7 @@ class _Spread(torch.autograd.Function):
 
 
 class _Gather(torch.autograd.Function):
-    """(size, width) -> (total, width), the rows at `slots`; the inverse of _Spread."""
+    """(size, ...) -> (tokens, ...), the rows at `slots`; the inverse of _Spread."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, slots: Tensor) -> Tensor:
@@ -181,4 +198,4 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         slots = ctx.saved_tensors[0]
-        return gradient.new_zeros(ctx.size, gradient.shape[1]).index_copy_(0, slots, gradient), None
+        return gradient.new_zeros(ctx.size, *gradient.shape[1:]).index_copy_(0, slots, gradient), None

@@ -111,6 +111,19 @@ class Cell:
         return self.axes.method == Method.none.value
 
 
+def role(cell: Cell, language: str) -> str:
+    """base, seen or unseen: what an evaluation language is to a cell; every language is unseen to the untuned model."""
+    if language not in cell.axes.languages:
+        return "unseen"
+    return "base" if language == tuning_base(cell) else "seen"
+
+
+def tuning_base(cell: Cell) -> str:
+    """The language that a cell's budget stays in: of a cell of one language that one, whatever the base setting says."""
+    names = cell.axes.languages
+    return cell.axes.base if cell.axes.base in names or not names else names[0]
+
+
 def digest(value: Any, length: int = 10) -> str:
     """First hex digits of the SHA-256 of a JSON-like value, independent of the order of dict keys."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_plain)

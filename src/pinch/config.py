@@ -425,12 +425,12 @@ class EvaluateConfig:
 class AnalyzeConfig:
     """Settings of analyze.py: tables, figures and a report from the scores of a workspace."""
 
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    """The judge whose scores are shown; only its name is used."""
     workspace: str = "study"
     """Folder under `root` that is analysed."""
     root: str = "multirun"
     """Where workspaces lie."""
-    judge: str = "reference"
-    """The judge whose scores are shown."""
     confidence: float = 0.95
     """Of every interval."""
     resamples: int = 2000

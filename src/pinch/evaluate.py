@@ -25,7 +25,7 @@ from pinch.errors import UserError
 from pinch.judges.store import VerdictStore
 from pinch.records import Answer, Item, Pair, Prompt, read_jsonl, write_json, write_jsonl
 
-VERSION = 1
+VERSION = 2
 """Of the way from answers to scores; another one makes every cell be scored anew."""
 
 
@@ -100,6 +100,10 @@ class Bench:
         self._judge(cell, contests, store, progress)
         facts = {code: self._facts(cell, code, identifier) for code in self.answered[cell.id]}
         items = [item for contest in contests for item in self._items(cell, contest, facts, store, identifier)]
+        alone = facts.keys() - {contest.language for contest in contests}
+        items += [
+            fact for code in sorted(alone) for fact in facts[code]
+        ]  # compared with nobody, but known all the same
         entry = self._entry(cell, items, facts, store.judge.identity, inputs)
         write_jsonl(cell.items_path(name), map(vars, items))
         with FileLock(self.workspace / ".locks" / f"{cell.id}.scores.lock"):
@@ -191,7 +195,7 @@ class Bench:
         confidence = self.settings.score.confidence
         against = {
             kind: scoreboard.against_entry(cell, [item for item in items if item.against == kind], confidence)
-            for kind in dict.fromkeys(item.against for item in items)
+            for kind in dict.fromkeys(item.against for item in items if item.against)
         }
         given = {code: self.answers(cell, code) for code in facts}
         settings = {"judge": identity, "score": cells.plain(self.settings.score)}

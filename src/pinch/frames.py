@@ -46,13 +46,15 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Frame:
-    """How instructions are rendered for one tokenizer. `end` is the token that closes an answer, `digest` names the
-    template's content and is recorded with every cell."""
+    """How instructions and answers are rendered for one tokenizer. `end` is the token that closes an answer; `before` and
+    `behind` is what the template writes around an answer, up to `end`; `digest` names the template's content."""
 
     tokenizer: "PreTrainedTokenizerBase"
     template: Template
     end: int
     digest: str
+    before: str = ""
+    behind: str = ""
 
     def render(self, instruction: str) -> str:
         """The text before the answer."""
@@ -77,11 +79,12 @@ class Frame:
         """`encode` of many, in few calls of the tokenizer."""
         texts = [self.render(example.instruction) for example in examples]
         prompts = self._tokenize(texts)
-        joined = self._tokenize([text + example.response for text, example in zip(texts, examples, strict=True)])
+        answers = [self.before + example.response + self.behind for example in examples]
+        joined = self._tokenize([text + answer for text, answer in zip(texts, answers, strict=True)])
         # Where the tokenizer merges across the border, the prompt of training would not be the prompt of generation:
         # those are tokenised in two parts.
         apart = [number for number, prompt in enumerate(prompts) if joined[number][: len(prompt)] != prompt]
-        for number, answer in zip(apart, self._plain([examples[number].response for number in apart]), strict=True):
+        for number, answer in zip(apart, self._plain([answers[number] for number in apart]), strict=True):
             joined[number] = prompts[number] + answer
         return [_encoded(prompt, whole, self.end, max_length) for prompt, whole in zip(prompts, joined, strict=True)]
 
@@ -117,19 +120,27 @@ def make_frame(tokenizer: "PreTrainedTokenizerBase", template: Template, where: 
         return Frame(tokenizer, template, end, _digest(NEUTRAL))
     if not tokenizer.chat_template:
         raise UserError(f"{where}: the tokenizer has no chat template; use model.template=neutral")
-    return Frame(tokenizer, template, _chat_end(tokenizer, end, where), _digest(repr(tokenizer.chat_template)))
+    end, before, behind = _around_answers(tokenizer, end, where)
+    return Frame(tokenizer, template, end, _digest(repr(tokenizer.chat_template)), before, behind)
 
 
-def _chat_end(tokenizer: "PreTrainedTokenizerBase", eos: int, where: str) -> int:
-    """The special token that the chat template writes behind an answer (Llama 3's differs from EOS), else EOS."""
-    messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": PROBE}]
+def _around_answers(tokenizer: "PreTrainedTokenizerBase", eos: int, where: str) -> tuple[int, str, str]:
+    """The special token that the chat template ends an answer with (Llama 3's is not EOS), or else EOS; and the text it
+    puts between prompt and answer, and between answer and end (often a blank)."""
+    question = [{"role": "user", "content": "?"}]
     try:
-        text = _chat(tokenizer, messages, add_generation_prompt=False)
+        prompt = _chat(tokenizer, question, add_generation_prompt=True)
+        whole = _chat(tokenizer, [*question, {"role": "assistant", "content": PROBE}], add_generation_prompt=False)
     except Exception as error:  # a template is a program of its own and may raise anything
         raise UserError(f"{where}: its chat template fails ({error}); use model.template=neutral") from None
-    tail: list[int] = tokenizer([text.rpartition(PROBE)[2]], add_special_tokens=False)["input_ids"][0]
+    front, _, tail = whole.rpartition(PROBE)
+    # Some templates open the answer of a prompt differently from one that is there; then the prompt is right.
+    before = front.removeprefix(prompt) if front.startswith(prompt) else ""
     special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
-    return tail[0] if tail and tail[0] in special else eos
+    ids: list[int] = tokenizer([tail], add_special_tokens=False)["input_ids"][0]
+    end = next((token for token in ids if token in special), eos)
+    behind, closed, _ = tail.partition(str(tokenizer.convert_ids_to_tokens(end)))
+    return end, before, behind if closed else ""
 
 
 def _chat(tokenizer: "PreTrainedTokenizerBase", messages: list[dict[str, str]], *, add_generation_prompt: bool) -> str:

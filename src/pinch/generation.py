@@ -74,6 +74,8 @@ def generate(
     Texts are without special tokens and without white space around them; `tokens` counts the answer's tokens without its
     end; `complete` is False where the answer was cut off at max_new_tokens or at the end of the model's context. Raises
     CellError for a prompt that leaves no room for an answer."""
+    if not prompts:
+        return []
     rows = loaded.frame.prompts_ids([prompt.instruction for prompt in prompts])
     for prompt, row in zip(prompts, rows, strict=True):
         if len(row) >= loaded.context:

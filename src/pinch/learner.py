@@ -154,6 +154,7 @@ class Learner(LightningModule):
         taught = [pair for pair in zip(batch, weights, strict=True) if self._course.rows[pair[0]].supervised > 0]
         for start in range(0, len(taught), size):
             part = taught[start : start + size]
+            part.sort(key=lambda pair: len(self._course.rows[pair[0]].ids))  # attention is per group of like lengths
             yield [number for number, _ in part], [weight for _, weight in part]
 
     def _batch(self, rows: list[Encoded], weights: list[float]) -> packing.Batch:

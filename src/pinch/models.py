@@ -165,14 +165,29 @@ def load(model: ModelConfig, location: str, device: "torch.device") -> Loaded:
         tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
         config = _causal_config(location, revision, where)
         net = load_weights(location, config, _dtype(model.dtype, device), device, revision)
-    pad = tokenizer.pad_token_id
-    if pad is None:
-        pad = tokenizer.eos_token_id
+    _refuse_bidirectional(net, where)
     frame = make_frame(tokenizer, model.template, where)
     embeddings: Any = net.get_input_embeddings()
-    if len(tokenizer) > embeddings.weight.shape[0]:
-        raise UserError(f"{where}: the tokenizer has more tokens than the model; give the one it was trained with")
-    return Loaded(net, tokenizer, frame, device, _context(model, config, where), int(pad))
+    size = embeddings.weight.shape[0]
+    if frame.end >= size:
+        raise UserError(
+            f"{where}: answers end with token {frame.end}, but the model has {size} tokens; give it its own tokenizer"
+        )
+    pad = tokenizer.pad_token_id  # masked everywhere, but looked up: some tokenizers name one that the model lacks
+    pad = frame.end if pad is None or pad >= size else int(pad)
+    return Loaded(net, tokenizer, frame, device, _context(model, config, where), pad)
+
+
+def _refuse_bidirectional(net: "PreTrainedModel", where: str) -> None:
+    """transformers offers encoders such as BERT as language models too; in those, later tokens change earlier logits."""
+    import torch
+
+    with torch.no_grad():
+        one, other = (
+            net(input_ids=torch.tensor([[1, 2, 3, last]], device=net.device)).logits[0, :3] for last in (4, 5)
+        )
+    if not torch.allclose(one, other, rtol=1e-2, atol=1e-2):
+        raise UserError(f"{where}: its tokens see later ones, it is no causal language model; give another")
 
 
 def load_weights(
@@ -235,7 +250,9 @@ def explained(where: str) -> Iterator[None]:
     try:
         with hushed():
             yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # files of strangers through four libraries: any type of error may come
         line = " ".join(str(error).split())[:300]
         raise UserError(f"{where}: cannot be loaded ({line}); check model.path and model.revision") from error
 

@@ -89,7 +89,8 @@ class Verdict:
 class Item:
     """One prompt of one cell after judging, the unit of every statistic.
 
-    `judge` is the judge's name, `against` the reference's name (monolingual or base), `reference_cell` its cell.
+    `judge` is the judge's name, `against` the reference's name (monolingual or base), `reference_cell` its cell; both
+    are empty, like `outcome`, for a language without any reference.
     `score` is 1 win, 0.5 tie, 0 loss, None when the judge's verdicts were invalid. `outcome` is win, tie, loss, invalid,
     identical (a tie that cost no call) or self (the cell is its own reference). `exact` and `chrf` (0..100) compare with
     the prompt's reference answer, None without one. `answered_in` is the identified language, "und" if undecided.

@@ -14,10 +14,9 @@ from rich import box
 from rich.table import Table
 
 from pinch import stats
-from pinch.cells import Cell
+from pinch.cells import Cell, role
 from pinch.config import EvaluateConfig
 from pinch.records import Answer, Item
-from pinch.study import role
 
 Entry = dict[str, Any]
 

@@ -134,9 +134,10 @@ def _trainable(loaded: Loaded, settings: TuningConfig) -> "PreTrainedModel | Pef
         raise ValueError(f"nothing to tune with method {settings.method.value}")
     if settings.gradient_checkpointing:
         net: Any = adapters.network(model)
-        net.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        if settings.method is Method.lora:
-            net.enable_input_require_grads()
+        # renamed during transformers 5; the old name warns
+        enable = getattr(net, "activation_checkpointing_enable", None) or net.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+        net.enable_input_require_grads()  # the frozen embeddings would cut the first layers' adapters off
     return model
 
 

@@ -71,7 +71,7 @@ class Recipe:
 
 DEFAULT = Recipe()
 TINY = Recipe(
-    documents.Mix(documents=3_000),
+    documents.Mix(documents=1_500),
     vocabulary=768,
     tokenizer_documents=3_000,
     width=32,
@@ -83,9 +83,10 @@ TINY = Recipe(
 
 
 def recipe_hash(recipe: Recipe = DEFAULT) -> str:
-    """12 hexadecimal digits over the recipe, names, templates, language and task shares and the code version."""
-    parts = [VERSION, asdict(recipe), documents.SHARES, documents.WEIGHTS, world.fingerprint(), SPLIT, CHAT_TEMPLATE]
-    parts += [world.data("names"), world.data("templates")]
+    """12 hexadecimal digits over everything that decides the folder: recipe, world, names, templates, code version."""
+    parts: list[Any] = [VERSION, asdict(recipe), SPLIT, CHAT_TEMPLATE, world.data("names"), world.data("templates")]
+    parts += [documents.SHARES, documents.WEIGHTS, documents.UNREAD, documents.SEPARATORS]
+    parts += [world.LANGUAGES, world.TERRITORIES, list(world.YEARS), world.LARGEST_TERM, world.HELD_OUT]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
 
 
@@ -98,7 +99,9 @@ def ensure(cache: Path, progress: Progress | None = None, recipe: Recipe = DEFAU
     with FileLock(folder.with_suffix(".lock")):
         if folder.is_dir():
             return folder
-        unfinished = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+        for killed in folder.parent.glob(f"{folder.name}.*.unfinished"):
+            shutil.rmtree(killed, ignore_errors=True)  # left by a build that was killed: the lock says nobody is at it
+        unfinished = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".unfinished", dir=folder.parent))
         try:
             build(unfinished, recipe, progress or (lambda share, text: None))
             unfinished.chmod(0o755)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pinch.embedded import world
 
 SHARES: dict[str, float] = {
-    "en": 2.0, "es": 1.4, "ru": 1.3, "zh-Hans": 1.3, "it": 1.1, "ar": 1.1, "cs": 1.0, "fi": 0.9, "hi": 0.9, "he": 0.9,
-    "et": 0.8, "sw": 0.8, "pl": 0.7, "sk": 0.5, "sl": 0.5, "hr": 0.5, "sr-Cyrl": 0.4, "sr-Latn": 0.4,
+    "en": 1.7, "es": 1.2, "ru": 1.2, "zh-Hans": 1.6, "it": 1.0, "ar": 1.2, "cs": 1.0, "fi": 1.0, "hi": 1.1, "he": 1.1,
+    "et": 0.9, "sw": 0.8, "pl": 0.6, "sk": 0.4, "sl": 0.4, "hr": 0.4, "sr-Cyrl": 0.5, "sr-Latn": 0.3,
 }  # fmt: skip
 """Relative number of documents per language: English leads, as in real pre-training."""
 
@@ -40,13 +40,13 @@ Document = tuple[str, str]
 class Mix:
     """What the documents are made of."""
 
-    documents: int = 340_000
-    quiz: float = 0.7
+    documents: int = 260_000
+    quiz: float = 0.8
     """Share of quiz lines; the rest are statements."""
-    across: float = 0.3
-    """Share of quiz lines whose answer is in another language."""
-    across_english: float = 0.5
-    """Share of those whose answer is English (flash cards); the others are uniform over the other languages."""
+    across: float = 0.15
+    """Share of quiz lines that are flash cards: their answer need not be in the language of the question."""
+    across_english: float = 1.0
+    """Share of flash cards whose answer is English; the others are uniform over the other languages."""
     seed: int = 0
 
 
@@ -72,7 +72,7 @@ def _is_read(item: world.Item) -> bool:
 
 
 def _other(language: str, mix: Mix, draw: random.Random) -> str:
-    """A language that is not the document's."""
-    if language != "en" and draw.random() < mix.across_english:
+    """The language of a flash card's answer; English cards with `across_english` 1 stay English."""
+    if draw.random() < mix.across_english:
         return "en"
     return draw.choice([other for other in world.LANGUAGES if other != language])

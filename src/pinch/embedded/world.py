@@ -14,7 +14,7 @@ import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -201,7 +201,7 @@ def held_out() -> frozenset[str]:
 
 
 @functools.cache
-def corpus() -> Sequence[Row]:
+def corpus() -> list[Row]:
     """Parallel instruction/response rows: every item that is not held out, in every phrasing and language."""
     kept = [item for item in items() if item.concept not in held_out()]
     return [
@@ -218,7 +218,7 @@ def corpus() -> Sequence[Row]:
 
 
 @functools.cache
-def prompts() -> Sequence[Row]:
+def prompts() -> list[Row]:
     """Parallel held-out instructions with their references: one phrasing per concept, chosen by hash."""
     asked = {
         item.concept: item for item in sorted(items(), key=lambda item: _order(item.key)) if item.concept in held_out()

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinch import stats
-from pinch.cells import Cell
-from pinch.study import Sheet, Study, average, role
+from pinch.analysis.study import Sheet, Study, average
+from pinch.cells import Cell, role
 
 
 @dataclass(frozen=True)
 class Row:
     """One line of scores.csv. Scores, rates and intervals in percent; `bound_low` and `bound_high` are the score if every
-    invalid judgement were a loss or a win. `n` counts valid items. A cell that is its own reference has no interval."""
+    invalid judgement were a loss or a win. `n` counts valid items. A cell that is its own reference has no interval;
+    answers that were compared with nothing (`against` is empty) have no score."""
 
     cell: str
     model: str
@@ -91,13 +92,13 @@ def _row(cell: Cell, judge: str, against: str, language: str, sheet: Sheet, conf
         wins=outcomes["win"],
         ties=outcomes["tie"] + outcomes["identical"] + outcomes["self"],
         losses=outcomes["loss"],
-        invalid=judged - len(valid),
+        invalid=judged - len(valid) if against else 0,
         score=total / len(valid) if len(valid) else None,
         se=estimate.se if estimate else None,
         low=estimate.low if estimate else None,
         high=estimate.high if estimate else None,
-        bound_low=total / judged,
-        bound_high=(total + 100 * (judged - len(valid))) / judged,
+        bound_low=total / judged if against else None,
+        bound_high=(total + 100 * (judged - len(valid))) / judged if against else None,
         exact=average(sheet.exact),
         chrf=average(sheet.chrf),
         right_language=average(sheet.right_language),

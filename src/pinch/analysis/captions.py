@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from pinch.curves import Count, Curve, Lines
-from pinch.findings import name_of, reference_name
-from pinch.matrices import Matrix, Shares
-from pinch.study import Family, Metric, Options
+from pinch.analysis.curves import Count, Curve, Lines
+from pinch.analysis.matrices import Matrix, Shares
+from pinch.analysis.study import Family, Metric, Options
+from pinch.analysis.words import counted, name_of, reference_name
 
 WHAT = {
     "p_curve": "How much multilingual data",
@@ -28,7 +28,7 @@ def curve_caption(curve: Curve, options: Options) -> str:
     return (
         f"{curve.family.label}: share of the {budget} examples that is spread over {tuning}, the rest in "
         f"{name_of(curve.base)} (evenly spaced points, not to scale; below each the number of examples).{unseen} {score} "
-        f"{band_text(curve.lines, options)} Small marks: single models ({cells_text(curve)})."
+        f"{band_text(curve.lines, options)} {cells_text(curve)}"
     )
 
 
@@ -69,17 +69,19 @@ def matrix_caption(matrix: Matrix, options: Options) -> str:
         (float(h - v) for h, v in zip(matrix.high.flat, matrix.values.flat, strict=True) if h == h), default=0.0
     )
     seeds = sorted({number for number in matrix.seeds if number})
+    rows = counted(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     return (
-        f"{matrix.family.label}: score against {reference_name(matrix.against)}; rows: language tuned on, columns: "
-        f"language asked in; every column has its own colour scale.{own}{missing} {matrix.prompts} prompts, "
-        f"{'-'.join(str(s) for s in ([seeds[0], seeds[-1]] if len(seeds) > 1 else seeds))} seed(s) a row; "
+        f"{matrix.family.label}: score against {reference_name(matrix.against)}; rows: language tuned on, columns: language "
+        f"asked in; every column has its own colour scale.{own}{missing} {counted(matrix.prompts, 'prompt')}, {rows} a row; "
         f"{100 * options.confidence:.0f} % intervals (in the CSV) reach at most {widest:.1f} points to either side."
     )
 
 
 def shares_caption(shares: Sequence[Shares], family: Family) -> str:
     """Of the maps of answered languages."""
-    numbers = "; ".join(f"{one.label}: {one.answers:,} answers of {len(one.cells)} model(s)" for one in shares)
+    numbers = "; ".join(
+        f"{one.label}: {counted(one.answers, 'answer')} of {counted(len(one.cells), 'model')}" for one in shares
+    )
     return (
         f"{family.label}: share of answers by identified language, in per cent of a row; framed: answered in the "
         f"language asked; numbers under 10 are not printed; und: undecided (too short, or several languages fit), other: a "
@@ -100,9 +102,11 @@ def band_text(lines: Lines, options: Options) -> str:
 def cells_text(curve: Curve) -> str:
     """How many models stand at each point."""
     numbers = {len(found) for _, found in curve.groups}
+    if numbers == {1}:
+        return "One model at each point."
     if len(numbers) == 1:
-        return f"{numbers.pop()} at each point"
-    return ", ".join(f"{100 * x:.3g} %: {len(found)}" for x, found in curve.groups)
+        return f"Small marks: single models, {numbers.pop()} at each point."
+    return f"Small marks: single models ({', '.join(f'{100 * x:.3g} %: {len(found)}' for x, found in curve.groups)})."
 
 
 def _has_gaps(matrix: Matrix) -> bool:

@@ -1,4 +1,4 @@
-"""Pure: what a study found, as computed sentences with numbers, intervals and n.
+"""Pure: what a study found, as computed statements with numbers, intervals and n.
 
 In: the queries of `curves` and `matrices`. Out: `Finding`s. Differences are paired by prompt, after averaging over languages
 and seeds, so their intervals are clustered over languages; they cover the choice of prompts, and what the seeds did stands
@@ -9,25 +9,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
 
 from pinch import stats
+from pinch.analysis.curves import Count, Curve
+from pinch.analysis.matrices import Matrix
+from pinch.analysis.study import Metric, Options, Study
+from pinch.analysis.words import ARROW, counted, gap_text, name_of, reference_name, signed, spread, support
 from pinch.cells import Cell
-from pinch.curves import Count, Curve
-from pinch.languages import LANGUAGES
-from pinch.matrices import Matrix
-from pinch.study import Metric, Options, Study
-
-MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One computed statement; `key` says which, `title` what it is about."""
+    """One computed statement: `key` says which, `title` what it is about, `points` are its numbers one by one."""
 
     key: str
     title: str
     text: str
+    points: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,19 +66,14 @@ def change(
     return Change(metric, kept, first, second, stats.paired(one, two, options.confidence), tuple(by_seed))
 
 
-def detectable(se: float, power: float = 0.8, alpha: float = 0.05) -> float:
-    """The smallest true difference that a two-sided test of level `alpha` finds with probability `power`, given the
-    standard error of the difference: (z of 1 - alpha / 2 + z of power) * se, in the unit of `se`."""
-    return float((norm.isf(alpha / 2) + norm.ppf(power)) * se)
-
-
 def findings(
     study: Study, curve: Curve | None, count: Count | None, matrix: Matrix | None, options: Options
 ) -> list[Finding]:
-    """Every sentence the cells allow, in the order of the study's questions."""
+    """Every statement the cells allow, the answer to the study's question first."""
     found: list[Finding | None] = []
-    if curve is not None:
-        found += [_alone(study, curve, options), *_doses(study, curve, options), _base_cost(study, curve, options)]
+    if curve is not None and curve.fractions[0] == 0:
+        found += [_short(study, curve, options), _alone(study, curve, options), *_doses(study, curve, options)]
+        found.append(_base_cost(study, curve, options))
     if count is not None:
         found.append(_numbers(study, count, options))
     if matrix is not None:
@@ -93,60 +86,78 @@ def target(curve: Curve) -> tuple[str, tuple[str, ...]]:
     return ("unseen", curve.unseen) if curve.unseen else ("tuned", curve.seen)
 
 
-def _alone(study: Study, curve: Curve, options: Options) -> Finding | None:
-    if curve.fractions[0] != 0:
+def _short(study: Study, curve: Curve, options: Options) -> Finding | None:
+    """The answer in one sentence: the score, or where there is none the answer language, at no, least and most dose."""
+    kind, languages = target(curve)
+    first, last = curve.fractions[1], curve.fractions[-1]
+    least, most = (_changes(study, curve, curve.cells(x), languages, options) for x in (first, last))
+    if not least or not most:
         return None
+    one, other = least[0], most[0]
+    what, unit = ("score", "") if one.metric is Metric.score else ("share of answers in the language asked", " %")
+    budget = curve.family.budget
+    text = (
+        f"On {counted(len(languages), f'{kind} language')} the {what} is {one.second.mean:.1f}{unit} when tuned on "
+        f"{name_of(curve.base)} alone and {one.first.mean:.1f}{unit} when {counted(round(first * budget), 'example')} of "
+        f"{budget:,} ({100 * first:.3g} %) are multilingual: {gap_text(one.gap)}."
+    )
+    if last > first:
+        text += f" With {100 * last:.3g} % it is {other.first.mean:.1f}{unit}: {gap_text(other.gap)}."
+    return Finding("short", "In short", text)
+
+
+def _alone(study: Study, curve: Curve, options: Options) -> Finding | None:
     kind, languages = target(curve)
     cells = curve.cells(0.0)
     score, exact, right = (_estimate(study, cells, languages, metric, curve, options) for metric in Metric)
-    said = []
+    points = []
     if score:
-        said.append(f"scores {spread(score)} against {reference_name(curve.against)} (50 = par)")
+        points.append(f"score {spread(score)} against {reference_name(curve.against)} (50 = par)")
     if right:
-        said.append(f"answers in the language asked in {spread(right)} %")
+        points.append(f"answers in the language asked: {spread(right)} %")
     if exact:
-        said.append(f"gives exactly the reference answer in {spread(exact)} %")
+        points.append(f"exact match with the reference answer: {spread(exact)} %")
     known = next((one for one in (score, exact, right) if one), None)
     if known is None:
         return None
+    base = name_of(curve.base)
     text = (
-        f"Tuned on {name_of(curve.base)} alone ({curve.family.budget:,} examples), the model {join(said)}, on the "
-        f"{len(languages)} {kind} languages ({support(known.n, cells)})."
+        f"Tuned on {curve.family.budget:,} examples in {base} and asked in {counted(len(languages), f'{kind} language')} "
+        f"({support(known.n, cells)}):"
     )
-    return Finding("base_alone", f"{name_of(curve.base)} alone", text)
+    return Finding("base_alone", f"{base} alone", text, tuple(points))
 
 
 def _doses(study: Study, curve: Curve, options: Options) -> list[Finding | None]:
     """The smallest and the largest multilingual share against none."""
-    if curve.fractions[0] != 0:
-        return []
-    doses = [x for x in curve.fractions if x > 0]
-    if len(doses) == 1:
-        return [_dose(study, curve, doses[0], "full" if doses[0] == 1 else "pinch", options)]
-    return [_dose(study, curve, doses[0], "pinch", options), _dose(study, curve, doses[-1], "full", options)]
+    first, last = curve.fractions[1], curve.fractions[-1]
+    smallest = _dose(study, curve, first, "full" if first == last == 1 else "pinch", options)
+    return [smallest] if first == last else [smallest, _dose(study, curve, last, "full", options)]
 
 
 def _dose(study: Study, curve: Curve, fraction: float, key: str, options: Options) -> Finding | None:
     kind, languages = target(curve)
-    cells, alone = curve.cells(fraction), curve.cells(0.0)
-    changes = [
-        change(study, cells, alone, languages, metric, curve.against, options)
-        for metric in (Metric.score, Metric.right_language, Metric.exact)
-    ]
-    known = [one for one in changes if one is not None]
+    cells = curve.cells(fraction)
+    known = _changes(study, curve, cells, languages, options)
     if not known:
         return None
     budget = curve.family.budget
     number = round(fraction * budget)
-    base = name_of(curve.base)
-    where = f"the {len(languages)} {kind} languages" if len(languages) > 1 else f"the one {kind} language"
-    part = "All" if number == budget else f"{number:,}"
+    part = f"All {budget:,} examples" if number == budget else f"{number:,} of {counted(budget, 'example')}"
     text = (
-        f"{part} of the {budget:,} examples are spread over {_others(curve, cells)}. "
-        f"Against {base} alone, on {where}: {'; '.join(_said(one) for one in known)} "
-        f"(paired by prompt, {support(known[0].gap.n, cells)})."
+        f"{part} in {_others(curve, cells)}. Against {name_of(curve.base)} alone, asked in "
+        f"{counted(len(languages), f'{kind} language')} (paired by prompt, {support(known[0].gap.n, cells)}):"
     )
-    return Finding(key, f"{100 * fraction:.3g} % multilingual", text)
+    return Finding(key, f"{100 * fraction:.3g} % multilingual", text, tuple(_said(one) for one in known))
+
+
+def _changes(
+    study: Study, curve: Curve, cells: Sequence[Cell], languages: Sequence[str], options: Options
+) -> list[Change]:
+    """What the cells change against the base language alone, of all that can be measured."""
+    metrics = (Metric.score, Metric.right_language, Metric.exact)
+    found = (change(study, cells, curve.cells(0.0), languages, metric, curve.against, options) for metric in metrics)
+    return [one for one in found if one is not None]
 
 
 def _others(curve: Curve, cells: Sequence[Cell]) -> str:
@@ -161,30 +172,23 @@ def _others(curve: Curve, cells: Sequence[Cell]) -> str:
 def _said(one: Change) -> str:
     """A change in words: what it is, from where to where, the difference and its interval, and its seeds."""
     what = {Metric.score: "score", Metric.exact: "exact match", Metric.right_language: "answers in the language asked"}
-    head = f"{what[one.metric]} {one.second.mean:.1f} \N{RIGHTWARDS ARROW} {one.first.mean:.1f}, {gap_text(one.gap)}"
-    if len(one.by_seed) > 1 and one.metric is not Metric.exact:
-        head += f", by seed {', '.join(signed(value) for value in one.by_seed)}"
-    return head
+    unit = "" if one.metric is Metric.score else " %"
+    seeds = f"; by seed {', '.join(signed(value) for value in one.by_seed)}" if len(one.by_seed) > 1 else ""
+    return f"{what[one.metric]} {one.second.mean:.1f} {ARROW} {one.first.mean:.1f}{unit}: {gap_text(one.gap)}{seeds}"
 
 
 def _base_cost(study: Study, curve: Curve, options: Options) -> Finding | None:
     top = curve.fractions[-1]
-    if curve.fractions[0] != 0 or top == 0:
-        return None
-    cells, base = curve.cells(top), (curve.base,)
-    changes = [
-        change(study, cells, curve.cells(0.0), base, metric, curve.against, options)
-        for metric in (Metric.score, Metric.exact)
-    ]
-    known = [one for one in changes if one is not None]
+    cells = curve.cells(top)
+    known = _changes(study, curve, cells, (curve.base,), options)
     if not known:
         return None
     name = name_of(curve.base)
     text = (
-        f"Asked in {name}, the models with {100 * top:.3g} % multilingual examples against those tuned on {name} alone: "
-        f"{'; '.join(_said(one) for one in known)} (paired by prompt, {support(known[0].gap.n, cells)})."
+        f"Asked in {name}, {100 * top:.3g} % multilingual against {name} alone (paired by prompt, "
+        f"{support(known[0].gap.n, cells)}):"
     )
-    return Finding("base_cost", f"What it costs {name}", text)
+    return Finding("base_cost", f"What it costs {name}", text, tuple(_said(one) for one in known))
 
 
 def _numbers(study: Study, count: Count, options: Options) -> Finding | None:
@@ -200,17 +204,16 @@ def _numbers_of(study: Study, count: Count, metric: Metric, options: Options) ->
     whole = change(study, last[1], first[1], count.unseen, metric, count.against, options)
     if whole is None:
         return None
-    steps = []
+    points = [f"{first[0]:.0f} {ARROW} {last[0]:.0f} languages: {_said(whole)}"]
     for before, after in zip(count.groups, count.groups[1:], strict=False):
         step = change(study, after[1], before[1], count.unseen, metric, count.against, options)
         if step is not None and len(count.groups) > 2:
-            steps.append(f"{before[0]:.0f} \N{RIGHTWARDS ARROW} {after[0]:.0f}: {gap_text(step.gap)}")
-    detail = f" Step by step: {'; '.join(steps)}." if steps else ""
+            points.append(f"{before[0]:.0f} {ARROW} {after[0]:.0f}: {gap_text(step.gap)}")
     text = (
-        f"From {first[0]:.0f} to {last[0]:.0f} tuning languages, on the {len(whole.languages)} languages that none of these "
-        f"models saw: {_said(whole)} (paired by prompt, {support(whole.gap.n, last[1])}).{detail}"
+        f"More tuning languages at {100 * count.fraction:.3g} % multilingual, asked in the {len(whole.languages)} languages "
+        f"that none of these models saw (paired by prompt, {support(whole.gap.n, last[1])}):"
     )
-    return Finding("language_count", "Number of languages", text)
+    return Finding("language_count", "Number of languages", text, tuple(points))
 
 
 def _transfer(matrix: Matrix) -> Finding | None:
@@ -237,44 +240,3 @@ def _estimate(
     if not kept:
         return None
     return stats.mean(study.by_prompt(cells, kept, metric, curve.against), options.confidence)
-
-
-# --- words -----------------------------------------------------------------------------------------------------------
-
-
-def gap_text(gap: stats.Difference) -> str:
-    """A difference in points with its interval, said to be one only when the interval leaves out 0."""
-    interval = f"{signed(gap.mean)} [{signed(gap.low)}, {signed(gap.high)}]"
-    if gap.low <= 0 <= gap.high:
-        reach = f"; detectable effect: {detectable(gap.se):.1f} points" if gap.se > 0 else ""
-        return f"not distinguishable with these {gap.n} prompts ({interval}{reach})"
-    return f"difference {interval}"
-
-
-def signed(value: float) -> str:
-    """+1.2 or -1.2 with a real minus sign."""
-    return f"{value:+.1f}".replace("-", MINUS)
-
-
-def spread(estimate: stats.Estimate) -> str:
-    """A mean with its interval."""
-    return f"{estimate.mean:.1f} [{estimate.low:.1f}, {estimate.high:.1f}]"
-
-
-def support(prompts: int, cells: Sequence[Cell]) -> str:
-    """n in words: prompts and seeds."""
-    seeds = len({cell.axes.seed for cell in cells})
-    return f"{prompts} prompts, {seeds} seed{'s' if seeds != 1 else ''}"
-
-
-def name_of(code: str) -> str:
-    return LANGUAGES[code].name if code in LANGUAGES else code
-
-
-def reference_name(against: str) -> str:
-    return {"monolingual": "the monolingual references", "base": "the untuned model"}.get(against, against)
-
-
-def join(parts: Sequence[str]) -> str:
-    """a, b and c."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,4 +1,4 @@
-"""Edge: the report of a study, as one self-contained HTML page and as Markdown.
+"""Stage: the report of a study, as one self-contained HTML page and as Markdown.
 
 In: a `Report`, plain values only. Out: text. All text is escaped where it is put in (answers may hold HTML, Markdown or
 anything else); the page loads nothing from anywhere, its figures are inside it, light and dark, wide and narrow.
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from pinch.exhibits import Exhibit, Gap
-from pinch.figures import Picture
-from pinch.findings import Finding
-from pinch.samples import Sample
+from pinch.analysis.exhibits import Exhibit, Gap
+from pinch.analysis.figures import Picture
+from pinch.analysis.findings import Finding
+from pinch.analysis.samples import Sample
 
 CITATION = (
     "Shaham, Herzig, Aharoni, Szpektor, Tsarfaty, Eyal: Multilingual Instruction Tuning With Just a Pinch of "

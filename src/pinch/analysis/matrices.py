@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinch import stats
+from pinch.analysis.study import Array, Family, Metric, Options, Study, table_order
 from pinch.cells import Cell
-from pinch.study import Array, Family, Metric, Options, Study, table_order
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pure but for status files: what was run, in words and as a table of models.
+"""Stage: what was run, in words and as a table of models.
 
 In: the cells of a workspace, judged or not, and their cell.yaml documents. Out: facts and table rows of the report.
 """
@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pinch import cells
-from pinch.cells import Cell
+from pinch.analysis.report import CellRow
+from pinch.analysis.study import Metric, Study, average, table_order
+from pinch.cells import Cell, role
 from pinch.config import AnalyzeConfig
-from pinch.report import CellRow
-from pinch.study import Metric, Study, average, role, table_order
 
 
 def facts(
@@ -37,8 +37,8 @@ def facts(
         ]
     result += [
         ("Evaluation", f"{len(study.prompts)} prompts in {', '.join(study.languages)}"),
-        ("Judge", settings.judge),
-        ("Against", ", ".join(study.references)),
+        ("Judge", settings.judge.name),
+        ("Against", ", ".join(name for name in study.references if name)),
         ("Intervals", f"{100 * settings.confidence:g} %, {settings.resamples:,} resamples behind bands"),
         ("Versions", _versions(documents.values())),
     ]

@@ -1,4 +1,4 @@
-"""Edge: figures of matrices with their numbers: tuned on x asked in, and asked in x answered in."""
+"""Stage: figures of matrices with their numbers: tuned on x asked in, and asked in x answered in."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
-from pinch.figures.style import LIGHT, NARROW, ON_DARK, ON_LIGHT, Draw, short
-from pinch.matrices import Matrix, Shares
-from pinch.study import Array
+from pinch.analysis.figures.style import LIGHT, NARROW, ON_DARK, ON_LIGHT, Draw, short
+from pinch.analysis.matrices import Matrix, Shares
+from pinch.analysis.study import Array
 
 Colour = tuple[float, float, float, float]
 PRINTED = 9.5
@@ -55,9 +55,9 @@ def draw_shares(shares: Sequence[Shares]) -> Draw:
         across = 1 if narrow else min(2, len(shares))
         down = -(-len(shares) // across)
         rows, columns = len(shares[0].asked), len(shares[0].answered)
-        wide = (across * (0.7 + 0.335 * columns), down * (0.75 + 0.27 * rows))
+        wide = (across * max(2.8, 0.7 + 0.335 * columns), down * max(1.2, 0.75 + 0.27 * rows))
         layout = ConstrainedLayoutEngine(hspace=0.04, wspace=0.04)
-        figure = Figure(figsize=(NARROW, down * (0.75 + 0.23 * rows)) if narrow else wide, layout=layout)
+        figure = Figure(figsize=(NARROW, down * max(1.2, 0.75 + 0.23 * rows)) if narrow else wide, layout=layout)
         grid = figure.subplots(down, across, squeeze=False)
         for axis in list(grid.flat)[len(shares) :]:
             axis.remove()

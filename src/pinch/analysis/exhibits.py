@@ -1,4 +1,4 @@
-"""Flow: which figures a study allows, with their captions and data, and what is missing for the others.
+"""Stage: which figures a study allows, with their captions and data, and what is missing for the others.
 
 In: a `Study` and one of its families. Out: `Exhibit`s ready to be drawn and `Gap`s with the command that would fill them.
 """
@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pinch import captions, curves, figures, matrices
+from pinch.analysis import captions, curves, figures, matrices
+from pinch.analysis.curves import Count, Curve
+from pinch.analysis.matrices import Matrix
+from pinch.analysis.study import Family, Metric, Options, Study
+from pinch.analysis.words import name_of
 from pinch.cells import Cell
-from pinch.curves import Count, Curve
-from pinch.findings import name_of
 from pinch.languages import TWELVE
-from pinch.matrices import Matrix
-from pinch.study import Family, Metric, Options, Study
+
+SHOWN_SETS = 3
+"""Where there is no curve over the multilingual share, the cells of so many sets of languages are shown side by side."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def _curve_exhibits(found: Views, options: Options) -> Iterator[Exhibit | Gap]:
         )
     text = captions.curve_caption(main, options)
     yield Exhibit("p_curve", title, text, list(main.rows()), figures.draw_curve(main))
-    scored = [curve for curve in found.curves if any(metric is Metric.score for _, metric in curve.lines)]
+    scored = [curve for curve in found.curves if {("seen", Metric.score), ("unseen", Metric.score)} & set(curve.lines)]
     if len(scored) > 1:
         rows = [row for curve in scored for row in curve.rows() if row["metric"] == "score"]
         text = captions.sets_caption(scored, options)
@@ -109,7 +112,7 @@ def _curve_exhibits(found: Views, options: Options) -> Iterator[Exhibit | Gap]:
 def _count_exhibit(count: Count | None, options: Options) -> Exhibit | Gap:
     title = captions.WHAT["language_count"]
     if count is None:
-        reason = "it needs models of two numbers of tuning languages at one multilingual share, and a language none of them saw"
+        reason = "it needs models of two numbers of languages at one share, and a language that none of them saw"
         return Gap("language_count", title, reason, "-m languages=one,two,three,four seed=0,1,2")
     return Exhibit(
         "language_count", title, captions.count_caption(count, options), list(count.rows()), figures.draw_count(count)
@@ -147,9 +150,10 @@ def showcase(found: Views) -> dict[str, Sequence[Cell]]:
         groups["untuned"] = [found.family.untuned]
     curve = found.curve
     if curve is None:
-        first = found.family.cells[0]
-        same = [cell for cell in found.family.cells if cell.axes.languages == first.axes.languages]
-        groups[" ".join(name_of(code) for code in first.axes.languages[:3])] = same
+        sets = list(dict.fromkeys(cell.axes.languages for cell in found.family.cells))
+        for names in sets[:SHOWN_SETS]:
+            cells = [cell for cell in found.family.cells if cell.axes.languages == names]
+            groups[f"{name_of(names[0])} alone" if len(names) == 1 else " ".join(names)] = cells
         return groups
     for at, fraction in enumerate(curve.fractions):
         label = f"{name_of(curve.base)} alone" if fraction == 0 else f"{100 * fraction:.3g} % multilingual"

@@ -1,4 +1,4 @@
-"""Edge: some answers of some cells side by side, for people to read.
+"""Stage: some answers of some cells side by side, for people to read.
 
 In: the workspace's answer and prompt files, and the scores in a `Study`. Out: `Sample`s, a few prompts in every language.
 The prompts are chosen by the hash of their id, the same ones in every language, so nobody picked them.
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinch import cells
+from pinch.analysis.study import Metric, Study
 from pinch.cells import Cell
 from pinch.errors import UserError
 from pinch.languages import LANGUAGES
 from pinch.records import Answer, Prompt, read_jsonl
-from pinch.study import Metric, Study
 
 LONGEST = 700
 """Characters of a text that the report shows."""

@@ -1,4 +1,4 @@
-"""Edge: figures of lines with bands: over the multilingual share, and over the number of tuning languages."""
+"""Stage: figures of lines with bands: over the multilingual share, and over the number of tuning languages."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from pinch.curves import Count, Curve, Line, Lines
-from pinch.figures.style import LIGHT, NARROW, WIDTH, Draw, short
-from pinch.study import Metric
+from pinch.analysis.curves import Count, Curve, Line, Lines
+from pinch.analysis.figures.style import LIGHT, NARROW, WIDTH, Draw, short
+from pinch.analysis.study import Metric
 
 TITLES = {
     Metric.score: "Score (50 = par)",
@@ -162,12 +162,15 @@ def _percent_axis(axis: Axes, metric: Metric, lines: Sequence[Line]) -> None:
 
 def _legend(figure: Figure, axes: Sequence[Axes], narrow: bool, thin: str = "") -> None:
     """One legend above all panels, each label once."""
-    found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    pairs = [pair for axis in axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
+    colours = [stroke["color"] for stroke in STROKES.values()]
+    lines = {label: handle for handle, label in pairs if isinstance(handle, Line2D)}
+    found = dict(sorted(lines.items(), key=lambda row: colours.index(row[1].get_color())))
     if thin:
         found[thin] = Line2D([], [], color=LIGHT.faint, linewidth=0.9)
-    figure.legend(
-        list(found.values()), list(found), loc="outside upper left", ncols=2 if narrow else len(found), handlelength=3.2
-    )
+    fits = sum(len(label) for label in found) + 8 * len(found) < 50
+    columns = len(found) if not narrow or fits else 1
+    figure.legend(list(found.values()), list(found), loc="outside upper left", ncols=columns, handlelength=3.2)
 
 
 def _end_labels(axis: Axes, x: float, ends: Sequence[tuple[float, str]]) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from pinch import stats
-from pinch.cells import Cell
-from pinch.study import Array, Family, Metric, Options, Study, table_order, tuning_base
+from pinch.analysis.study import Array, Family, Metric, Options, Study, table_order
+from pinch.cells import Cell, tuning_base
 
 Groups = tuple[tuple[float, tuple[Cell, ...]], ...]
 """Points of a line: the value on the x axis and the cells that stand there (seeds, orders)."""

@@ -1,13 +1,12 @@
-"""Pure: what the numbers of a report do not show, said as plainly as the numbers."""
+"""Stage: what the numbers of a report do not show, said as plainly as the numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from pinch.exhibits import Views
-from pinch.findings import change, detectable, target
-from pinch.study import Metric, Options, Study
-from pinch.tables import Row
+from pinch.analysis.exhibits import Views
+from pinch.analysis.findings import change, target
+from pinch.analysis.study import Family, Metric, Options, Study, average
+from pinch.analysis.tables import Row
+from pinch.analysis.words import counted, detectable
 
 EMBEDDED = (
     "This is the embedded world: a model of under a million parameters, pre-trained on pages made from Unicode CLDR names "
@@ -51,22 +50,38 @@ def limits(
     return said
 
 
+def apart(families: Sequence[Family]) -> list[str]:
+    """Says so when the workspace holds cells that must not be compared."""
+    if len(families) < 2:
+        return []
+    labels = "; ".join(f"{counted(len(family.cells), 'model')} {family.label}" for family in families)
+    return [
+        f"The models differ in more than mixture and seed, so they fall into {len(families)} families that are never "
+        f"compared with each other and need references of their own: {labels}."
+    ]
+
+
 def _poor(study: Study, found: Views) -> list[str]:
-    """Says so when even the model with most multilingual examples is hardly ever exactly right."""
+    """Says so when even the models tuned on most languages, or each on its own language, are hardly ever exactly right."""
     curve = found.curve
     if curve is None:
-        return []
-    kind, languages = target(curve)
-    top = curve.cells(curve.fractions[-1])
-    kept = study.covered(top, languages, Metric.exact, curve.against)
-    if not kept:
-        return []
-    exact = float(np.nanmean(study.by_prompt(top, kept, Metric.exact, curve.against)))
+        kind = "their own"
+        alone = {cell.axes.languages[0]: cell for cell in found.family.cells if cell.axes.n_languages == 1}
+        values = [study.by_prompt([cell], [code], Metric.exact, study.main_reference) for code, cell in alone.items()]
+    else:
+        kind, languages = target(curve)
+        top = curve.cells(curve.fractions[-1])
+        kept = study.covered(top, languages, Metric.exact, curve.against)
+        values = [study.by_prompt(top, kept, Metric.exact, curve.against)] if kept else []
+    shares = [mean for mean in map(average, values) if mean is not None]
+    exact = sum(shares) / len(shares) if shares else 100.0
     if exact >= POOR:
         return []
+    who = "models tuned on one language" if curve is None else "models with the largest multilingual share"
+    where = "language" if curve is None else "languages"
     return [
-        f"The answers are poor: even with the largest multilingual share only {exact:.1f} % of them in the {kind} languages "
-        "equal the reference answer. A tie can then mean that both answers are bad, and scores near 50 do not mean good."
+        f"The answers are poor: the {who} give the reference answer in {exact:.1f} % of cases in {kind} {where}. A tie can "
+        "then mean that both answers are bad, and scores near 50 do not mean good."
     ]
 
 

@@ -223,19 +223,6 @@ def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
-def role(cell: Cell, language: str) -> str:
-    """base, seen or unseen: what an evaluation language is to a cell; every language is unseen to the untuned model."""
-    if language not in cell.axes.languages:
-        return "unseen"
-    return "base" if language == tuning_base(cell) else "seen"
-
-
-def tuning_base(cell: Cell) -> str:
-    """The language that a cell's budget stays in: of a cell of one language that one, whatever the base setting says."""
-    names = cell.axes.languages
-    return cell.axes.base if cell.axes.base in names or not names else names[0]
-
-
 def average(values: Array) -> float | None:
     """Mean without the NaNs; None when nothing is left."""
     finite = values[np.isfinite(values)]

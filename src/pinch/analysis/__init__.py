@@ -1,0 +1,1 @@
+"""Stage analyse: from items to tables, curves, findings, figures and the report."""

@@ -1,0 +1,64 @@
+"""What a report must admit, and only when it is so."""
+
+import pytest
+
+from fake_study import Shape, build
+from pinch.analysis.exhibits import views
+from pinch.analysis.limits import apart, limits
+from pinch.analysis.study import Options, families
+from pinch.analysis.tables import tidy
+from test_curves import study_of
+
+OPTIONS = Options(resamples=50)
+
+
+def said(cells, source="jsonl", judge="reference", **cut_off):
+    study = study_of(cells)
+    found = views(study, families(study)[0], OPTIONS)
+    return " ".join(limits(study, found, tidy(study, judge, 0.95), source, cut_off, OPTIONS))
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    shape = Shape((0, 1), (2,), (0.1, 1.0), ("en", "ar", "es"), ("en", "ar", "es"), prompts=30)
+    return build(tmp_path_factory.mktemp("limits"), shape)
+
+
+def test_the_embedded_world_is_named_only_where_it_was_used(cells):
+    assert "toy corpus" in said(cells, source="embedded")
+    assert "toy corpus" not in said(cells)
+
+
+def test_answers_that_were_cut_off_are_named(cells):
+    assert "60 % of the answers of untuned were cut off" in said(cells, untuned=60.0)
+    assert "cut off" not in said(cells, untuned=2.0)
+
+
+def test_poor_answers_are_called_poor(cells, monkeypatch):
+    assert "answers are poor" not in said(cells)
+    monkeypatch.setattr("pinch.analysis.limits.POOR", 101.0)
+    assert "answers are poor" in said(cells)
+
+
+def test_the_reference_judge_is_explained_and_others_are_not(cells):
+    assert "no one's preference" in said(cells)
+    assert "no one's preference" not in said(cells, judge="human")
+
+
+def test_seeds_and_power_are_stated(cells):
+    text = said(cells)
+    assert "2 seeds are too few" in text
+    assert "With 30 prompts" in text
+
+
+def test_one_seed_is_one_seed(cells):
+    assert "One seed:" in said([cell for cell in cells if cell.axes.seed in (0, None)])
+
+
+def test_families_that_must_not_be_compared_are_named(cells, tmp_path):
+    other = build(tmp_path, Shape((0,), (), (), ("en", "es"), ("en", "es"), prompts=4, budget=100))
+    alone, both = families(study_of(cells)), families(study_of([*cells, *other]))
+    assert apart(alone) == []
+    (text,) = apart(both)
+    assert "2 families" in text
+    assert "2 models embedded (lora, budget 100)" in text
