@@ -38,6 +38,7 @@ def test_one_file_with_several_languages(tmp_path: Path) -> None:
     corpus = load(tmp_path, [ROW, {**ROW, "language": "zh", "response": "你好"}, {**ROW, "id": 7}])
     assert set(corpus.examples) == {"en", "zh-Hans"}
     assert corpus.ids() == ["a"]
+    assert corpus.left_out() == 1
     assert corpus.examples["en"]["7"].id == "7"
 
 

@@ -1,5 +1,7 @@
 """What a report must admit, and only when it is so."""
 
+import dataclasses
+
 import pytest
 
 from fake_study import Shape, build
@@ -27,6 +29,21 @@ def cells(tmp_path_factory):
 def test_the_embedded_world_is_named_only_where_it_was_used(cells):
     assert "toy corpus" in said(cells, source="embedded")
     assert "toy corpus" not in said(cells)
+
+
+def test_the_embedded_model_elsewhere_and_missing_references_are_admitted(cells):
+    study = study_of(cells)
+    found, rows = views(study, families(study)[0], OPTIONS), tidy(study, "reference", 0.95)
+    blind = [dataclasses.replace(row, exact=None) for row in rows]
+    for model_source, data_source, expected in (
+        ("embedded", "jsonl", True),
+        ("embedded", "embedded", False),
+        ("hf", "jsonl", False),
+    ):
+        text = " ".join(limits(study, found, rows, data_source, {}, OPTIONS, model_source))
+        assert ("knows names and templates" in text) is expected
+    assert "No prompt has a reference answer" in " ".join(limits(study, found, blind, "jsonl", {}, OPTIONS))
+    assert "No prompt has a reference answer" not in said(cells)
 
 
 def test_answers_that_were_cut_off_are_named(cells):

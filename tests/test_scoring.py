@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pinch import scoring
 from pinch.records import Outcome
 from pinch.scoring import IDENTICAL, INVALID, SELF, Result, chrf, exact, gate, resolve
 
@@ -144,3 +145,10 @@ def test_chrf(answer: str, reference: str) -> None:
 def test_chrf_counted_by_hand() -> None:
     """abc / abd: 2 of 3 single characters, 1 of 2 pairs, 0 of 1 triples; precision = recall = 7/18."""
     assert chrf("abc", "abd") == pytest.approx(100 * 7 / 18)
+
+
+@pytest.mark.parametrize(
+    ("valid", "invalid", "told"), [(0, 0, False), (0, 5, False), (5, 5, True), (4, 5, False), (1, 0, True)]
+)
+def test_a_score_needs_half_of_its_items(valid: int, invalid: int, told: bool) -> None:
+    assert scoring.enough(valid, invalid) is told

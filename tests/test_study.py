@@ -32,10 +32,14 @@ def test_by_prompt_averages_over_languages_and_cells(small):
         item(cell, language="es", prompt="p1", score=None, outcome="invalid"),
         item(cell, language="ar", prompt="p1", score=0.5, outcome="tie"),
         item(cell, language="es", prompt="p2", score=None, outcome="invalid"),
+        item(cell, language="es", prompt="p3", score=1.0),
     ]
     study = arrange([(cell, rows)])
-    assert study.prompts == ("p0", "p1", "p2")
-    np.testing.assert_array_equal(study.by_prompt([cell], ["es", "ar"], Metric.score, "monolingual"), [50, 50, np.nan])
+    assert study.prompts == ("p0", "p1", "p2", "p3")
+    means = study.by_prompt([cell], ["es", "ar"], Metric.score, "monolingual")
+    np.testing.assert_array_equal(means, [50, 50, np.nan, 100])
+    mostly_invalid = arrange([(cell, rows[:-1])])
+    assert mostly_invalid.covered([cell], ["es", "ar"], Metric.score, "monolingual") == ("ar",)
 
 
 def test_undecided_answers_are_not_in_the_language_asked(small):

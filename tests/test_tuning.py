@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pinch import adapters, learner, packing
-from pinch.config import LossUnit, Method, Packing, Schedule, TuningConfig
+from pinch.config import DType, LossUnit, Method, Packing, Schedule, TuningConfig
 from pinch.errors import CellError, UserError
 from pinch.generation import assert_adapter_active, attach
 from pinch.learner import loss_weights, rate_factor
@@ -170,6 +170,14 @@ def test_one_seed_gives_one_result_and_leaves_no_trace(tiny_loaded: Load, tmp_pa
     assert (loaded.model.training, loaded.model.config._attn_implementation) == (False, attention)
 
 
+def test_the_seed_decides_how_adapters_begin(tiny_loaded: Load, tmp_path: Path) -> None:
+    loaded = tiny_loaded()
+    for seed in (0, 1):
+        run(loaded, tmp_path / str(seed), seed=seed, lr=1e-6, max_steps=1)
+    one, other = weights(tmp_path / "0"), weights(tmp_path / "1")
+    assert all((one[name] - other[name]).abs().max() > 1e-2 for name in one if "lora_A" in name)
+
+
 # --- results -------------------------------------------------------------------------------------------------------
 
 
@@ -250,6 +258,18 @@ def test_slurm_is_not_looked_for(tiny_loaded: Load, tmp_path: Path, monkeypatch:
     for name, value in slurm.items():
         monkeypatch.setenv(name, value)
     assert run(tiny_loaded(), tmp_path).steps == 3
+
+
+@pytest.mark.parametrize("method", [Method.lora, Method.full])
+def test_half_precision(tiny_loaded: Load, tmp_path: Path, method: Method) -> None:
+    """Adapters and full updates are kept in fp32 while they are learned; what is saved has the model's precision."""
+    loaded = tiny_loaded(dtype=DType.bf16)
+    facts = run(loaded, tmp_path, method=method, lr=1e-3, packing=Packing.packed)
+    assert facts.packing == "packed"
+    kept = {tensor.dtype for tensor in weights(tmp_path).values()}
+    assert kept == {torch.float32 if method is Method.lora else torch.bfloat16}
+    assert attach(loaded, tmp_path).model.dtype is torch.bfloat16
+    assert_adapter_active(attach(loaded, tmp_path))
 
 
 def test_target_names_the_adapted_modules(tiny_loaded: Load, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from pinch.errors import UserError
 from pinch.judges.store import VerdictStore
 from pinch.records import Answer, Item, Pair, Prompt, read_jsonl, write_json, write_jsonl
 
-VERSION = 2
+VERSION = 3
 """Of the way from answers to scores; another one makes every cell be scored anew."""
 
 

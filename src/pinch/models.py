@@ -186,7 +186,7 @@ def _refuse_bidirectional(net: "PreTrainedModel", where: str) -> None:
         one, other = (
             net(input_ids=torch.tensor([[1, 2, 3, last]], device=net.device)).logits[0, :3] for last in (4, 5)
         )
-    if not torch.allclose(one, other, rtol=1e-2, atol=1e-2):
+    if (one - other).abs().max() > 0.1 * one.abs().max():  # rounding is far below, even in bf16
         raise UserError(f"{where}: its tokens see later ones, it is no causal language model; give another")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from pinch import stats
+from pinch import scoring, stats
 from pinch.cells import Cell, role
 from pinch.config import EvaluateConfig
 from pinch.records import Answer, Item
@@ -33,7 +33,8 @@ def against_entry(cell: Cell, items: Sequence[Item], confidence: float) -> Entry
     languages = {code: _score(rows, confidence) for code, rows in by_language.items()}
     compared = {code: rows for code, rows in by_language.items() if rows[0].outcome != "self"}
     groups = {}
-    for name, codes in _groups(cell, compared).items():
+    told = {code: rows for code, rows in compared.items() if languages[code]["score"] is not None}
+    for name, codes in _groups(cell, told).items():
         points = _table({code: {i.prompt: i.score for i in compared[code]} for code in codes}, 100.0)
         estimate = stats.clustered(points, confidence)
         groups[name] = {"languages": codes, "n": estimate.n, "score": _number(estimate.mean), **_spread(estimate)}
@@ -41,14 +42,17 @@ def against_entry(cell: Cell, items: Sequence[Item], confidence: float) -> Entry
 
 
 def _score(items: Sequence[Item], confidence: float) -> Entry:
-    """One language: counts of outcomes, score, interval, and the score if every invalid item were a loss or a win."""
+    """One language: counts of outcomes, score, interval, and the score if every invalid item were a loss or a win.
+
+    No score, only its bounds, where most items are invalid."""
     count = Counter(item.outcome for item in items)
     own = count["self"] > 0
     values = np.array([100 * item.score for item in items if item.score is not None and not own], dtype=float)
-    estimate = stats.mean(values, confidence)
+    told = scoring.enough(len(values), count["invalid"])
+    estimate = stats.mean(values if told else values[:0], confidence)
     judged, total = len(values) + count["invalid"], float(values.sum())
     return {
-        "n": estimate.n,
+        "n": len(values),
         "wins": count["win"],
         "ties": count["tie"],
         "losses": count["loss"],

@@ -29,6 +29,12 @@ IDENTICAL = Result("identical", 0.5)
 SELF = Result("self", 0.5)
 
 
+def enough(valid: int, invalid: int) -> bool:
+    """Whether a score says anything: at least half of its items have a valid outcome. Where a judge had no verdict on
+    answers that differ, those that happen to be identical would otherwise pass for a score of 50."""
+    return valid > 0 and valid >= invalid
+
+
 def resolve(first_order: Outcome, second_order: Outcome, tie_rule: str = "strict") -> Result:
     """Result for the cell from both orders: first (cell, reference), then (reference, cell).
 

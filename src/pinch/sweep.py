@@ -38,6 +38,9 @@ def sweep(settings: Sequence[TrainConfig], console: Console | None = None) -> in
     Raises UserError before anything is trained when any of the settings cannot be."""
     console = console or Console(stderr=False)
     jobs = prepare_all(settings)
+    for where, number in {job.corpus.where: job.corpus.left_out() for job in jobs if job.plan.languages}.items():
+        if number:
+            console.print(f"note: {where}: {number} ids are not in every language and were left out", soft_wrap=True)
     if settings[0].show is Show.mixture:
         for job in jobs:
             console.print(f"{job.cell.id}", soft_wrap=True, highlight=False)

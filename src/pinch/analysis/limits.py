@@ -20,11 +20,32 @@ POOR = 20.0
 """Exact match in percent under which answers are called poor."""
 
 
+ELSEWHERE = (
+    "The answers are poor: the embedded model knows names and templates, nothing else, and here it was tuned and asked with "
+    "other data. The numbers show that the way from data to report works; name a real model with model=hf model.path=... "
+    "for answers that mean something."
+)
+
+UNTOLD = (
+    "No prompt has a reference answer, so nothing here says whether an answer is right; read the samples. The embedded "
+    "judge compares with references and has no verdict without them."
+)
+
+
 def limits(
-    study: Study, found: Views, rows: list[Row], source: str, cut_off: Mapping[str, float], options: Options
+    study: Study,
+    found: Views,
+    rows: list[Row],
+    source: str,
+    cut_off: Mapping[str, float],
+    options: Options,
+    model_source: str = "",
 ) -> list[str]:
-    """Sentences on the data, the answers, the judge, the seeds and the intervals; only those that apply."""
+    """Sentences on the data, the answers, the judge, the seeds and the intervals; only those that apply. `source` and
+    `model_source` are where corpus and model come from."""
     said = [EMBEDDED] if source == "embedded" else []
+    said += [ELSEWHERE] if model_source == "embedded" != source else []
+    said += [UNTOLD] if rows and all(row.exact is None for row in rows) else []
     said += _poor(study, found)
     said += [
         f"{share:.0f} % of the answers of {label} were cut off at the token limit, so they are judged unfinished; raise "
@@ -92,7 +113,8 @@ def _invalid(rows: list[Row]) -> list[str]:
     widest = max((row.bound_high or 0) - (row.bound_low or 0) for row in rows)
     return [
         f"{bad:,} of {total:,} judgements ({100 * bad / total:.1f} %) were invalid and are left out; counted as all lost or "
-        f"all won they would move a single score by up to {widest:.1f} points (bound_low and bound_high in scores.csv)."
+        f"all won they would move a single score by up to {widest:.1f} points (bound_low and bound_high in scores.csv). "
+        "Where most are invalid no score is given."
     ]
 
 

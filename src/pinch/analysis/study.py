@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pinch import scoring
 from pinch.cells import Cell
 from pinch.languages import LANGUAGES
 from pinch.records import Item
@@ -34,7 +35,8 @@ class Metric(StrEnum):
 class Sheet:
     """One cell in one language against one reference: arrays over the study's prompts, NaN where there is nothing.
 
-    `score` is 100 win, 50 tie, 0 loss, NaN when invalid; `exact` and `right_language` are 100 or 0 (an answer whose language
+    `score` is 100 win, 50 tie, 0 loss, NaN when invalid or when
+    most items of the sheet are; `exact` and `right_language` are 100 or 0 (an answer whose language
     is undecided is not in the language asked); `chrf` is 0..100. `answered_in` counts the identified languages."""
 
     score: Array
@@ -143,6 +145,9 @@ def _sheet(items: Sequence[Item], index: dict[str, int]) -> Sheet:
         if item.chrf is not None:
             arrays["chrf"][at] = item.chrf
         arrays["right_language"][at] = 100.0 * bool(item.right_language)
+    valid = sum(item.score is not None for item in items)
+    if not scoring.enough(valid, sum(item.outcome == "invalid" for item in items)):
+        arrays["score"][:] = np.nan
     return Sheet(
         **arrays,
         outcomes=Counter(item.outcome for item in items),

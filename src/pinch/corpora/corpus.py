@@ -40,6 +40,10 @@ class Corpus:
             )
         return shared
 
+    def left_out(self) -> int:
+        """Number of ids that some but not all languages have."""
+        return len(set().union(*self.examples.values())) - len(self.ids())
+
     def chosen(self, plan: Mapping[str, str]) -> list[Example]:
         """The examples of a plan, in the plan's order."""
         return [self.examples[code][name] for name, code in plan.items()]

@@ -60,7 +60,7 @@ def train(
         twin.data = own.data  # one set of weights, two sets of gradients
     matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
     others = [p for p in model.parameters() if all(p is not m for m in matrices)]
-    muon = Muon(matrices)
+    muons = Muon.by_shape(matrices)
     adam = torch.optim.AdamW(others, lr=schedule.other_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     losses: list[float] = []
     with one_torch_thread(), ThreadPoolExecutor(2) as pool:
@@ -73,7 +73,7 @@ def train(
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             rate = _rate(step, steps, schedule)
             adam.param_groups[0]["lr"] = schedule.other_rate * rate
-            muon.step(schedule.matrix_rate * rate)
+            list(pool.map(Muon.step, muons, [schedule.matrix_rate * rate] * len(muons)))
             adam.step()
             model.zero_grad(set_to_none=True)
             losses.append(sum(halves) / 2)
@@ -144,29 +144,34 @@ class _InPlaceCrossEntropy(torch.autograd.Function):
 
 
 class Muon:
-    """Momentum orthogonalised by Newton-Schulz iterations (Jordan et al. 2024), matrices of one shape in one batch."""
+    """Momentum orthogonalised by Newton-Schulz iterations (Jordan et al. 2024), for matrices of one shape in one batch.
+
+    A matrix of the transposed shape is one of them: it is updated transposed.
+    """
 
     COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
     def __init__(
         self, matrices: list[Tensor], momentum: float = 0.95, decay: float = 0.01, iterations: int = 4
     ) -> None:
-        self.momentum, self.decay, self.iterations = momentum, decay, iterations
+        self.matrices, self.momentum, self.decay, self.iterations = matrices, momentum, decay, iterations
+        self.buffer = torch.zeros(len(matrices), *sorted(matrices[0].shape))
+
+    @classmethod
+    def by_shape(cls, matrices: list[Tensor]) -> list[Muon]:
+        """One optimizer per shape; they share nothing, so they may step at the same time."""
         shapes = sorted({tuple(sorted(m.shape)) for m in matrices})
-        self.groups = [[m for m in matrices if tuple(sorted(m.shape)) == shape] for shape in shapes]
-        self.buffers = [torch.zeros(len(group), *shape) for group, shape in zip(self.groups, shapes, strict=True)]
+        return [cls([m for m in matrices if tuple(sorted(m.shape)) == shape]) for shape in shapes]
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
         """One update with the gradients that are set; `rate` is the learning rate."""
-        for group, buffer in zip(self.groups, self.buffers, strict=True):
-            wide = [m.shape[0] <= m.shape[1] for m in group]
-            gradient = torch.stack([_grad(m) if w else _grad(m).t() for m, w in zip(group, wide, strict=True)])
-            buffer.lerp_(gradient, 1 - self.momentum)
-            update = self._orthogonal(torch.lerp(gradient, buffer, self.momentum))
-            scale = 0.2 * math.sqrt(max(buffer.shape[1:]))  # the update's size matches AdamW's (Liu et al. 2025)
-            for m, w, u in zip(group, wide, update, strict=True):
-                m.mul_(1 - rate * self.decay).add_(u if w else u.t(), alpha=-rate * scale)
+        gradient = torch.stack([_wide(_grad(m)) for m in self.matrices])
+        self.buffer.lerp_(gradient, 1 - self.momentum)
+        update = self._orthogonal(torch.lerp(gradient, self.buffer, self.momentum))
+        scale = 0.2 * math.sqrt(self.buffer.shape[-1])  # the update's size matches AdamW's (Liu et al. 2025)
+        for m, u in zip(self.matrices, update, strict=True):
+            _wide(m.data).mul_(1 - rate * self.decay).add_(u, alpha=-rate * scale)
 
     def _orthogonal(self, x: Tensor) -> Tensor:
         a, b, c = self.COEFFICIENTS
@@ -175,6 +180,11 @@ class Muon:
             gram = x @ x.mT
             x = a * x + (b * gram + c * gram @ gram) @ x
         return x
+
+
+def _wide(matrix: Tensor) -> Tensor:
+    """A view with at least as many columns as rows."""
+    return matrix if matrix.shape[0] <= matrix.shape[1] else matrix.t()
 
 
 def _grad(matrix: Tensor) -> Tensor:

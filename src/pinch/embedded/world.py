@@ -234,10 +234,8 @@ def prompts() -> list[Row]:
 @functools.cache
 def lexicon() -> dict[str, frozenset[str]]:
     """Per language its closed answer vocabulary: casefolded words, for Chinese characters."""
-    answers = {item.answer for item in items()}
-    return {
-        language: frozenset(w for a in answers for w in words(say(a, language), language)) for language in LANGUAGES
-    }
+    said = {item.answer for item in items()}
+    return {code: frozenset(w for a in said for w in words(say(a, code), code)) for code in LANGUAGES}
 
 
 def words(text: str, language: str) -> list[str]:
