@@ -17,6 +17,8 @@ from pinch.analysis.study import Array
 Colour = tuple[float, float, float, float]
 PRINTED = 9.5
 """Shares from here on (in percent) have their number printed."""
+OPAQUE = 55
+"""Shares above this (in percent) are dark enough for a light number."""
 
 
 def draw_matrix(matrix: Matrix) -> Draw:
@@ -72,8 +74,7 @@ def _draw_share(axis: Axes, shares: Shares, font: float) -> None:
     for r, asked in enumerate(shares.asked):
         for c, answered in enumerate(shares.answered):
             value = float(shares.values[r, c])
-            colour = _colour(value / 100) if value > 0 else mpl.colors.to_rgba(LIGHT.blank)
-            _place(axis, r, c, value, colour, font, printed=value >= PRINTED)
+            _shade(axis, r, c, value, font)
             if asked == answered:
                 axis.add_patch(Rectangle((c, r), 1, 1, fill=False, edgecolor=LIGHT.ink, linewidth=1, zorder=5))
     _map_axes(axis, shares.asked, shares.answered, font)
@@ -81,7 +82,17 @@ def _draw_share(axis: Axes, shares: Shares, font: float) -> None:
     axis.set_ylabel("asked in", fontsize=font)
 
 
-def _place(axis: Axes, r: int, c: int, value: float, colour: Colour | None, font: float, printed: bool = True) -> None:
+def _shade(axis: Axes, r: int, c: int, value: float, font: float) -> None:
+    """One place of a map of shares: the more, the more opaque, so that a little looks like little on light and dark."""
+    edge: dict[str, Any] = {"linewidth": 1, "edgecolor": LIGHT.paper}
+    axis.add_patch(Rectangle((c, r), 1, 1, facecolor=LIGHT.blank, **edge))
+    if value > 0:
+        axis.add_patch(Rectangle((c, r), 1, 1, facecolor=LIGHT.seen, alpha=value / 100, linewidth=0))
+    if value >= PRINTED:
+        _write(axis, c + 0.5, r + 0.5, f"{value:.0f}", font, LIGHT.paper if value > OPAQUE else LIGHT.ink)
+
+
+def _place(axis: Axes, r: int, c: int, value: float, colour: Colour | None, font: float) -> None:
     """One place of a map: coloured with its number, bare where there is no colour, hatched where there is no value."""
     edge: dict[str, Any] = {"linewidth": 1, "edgecolor": LIGHT.paper}
     if not np.isfinite(value):
@@ -89,8 +100,7 @@ def _place(axis: Axes, r: int, c: int, value: float, colour: Colour | None, font
         return
     if colour is not None:
         axis.add_patch(Rectangle((c, r), 1, 1, facecolor=colour, **edge))
-    if printed:
-        _write(axis, c + 0.5, r + 0.5, f"{value:.0f}", font, LIGHT.muted if colour is None else _on(colour))
+    _write(axis, c + 0.5, r + 0.5, f"{value:.0f}", font, LIGHT.muted if colour is None else _on(colour))
 
 
 def _write(axis: Axes, x: float, y: float, text: str, font: float, colour: str, weight: str = "normal") -> None:

@@ -1,7 +1,7 @@
 """Stage: the one style of all figures, and how a figure becomes files and text.
 
 Lines wear Okabe and Ito's colours (2008, made for colour-blind readers) and differ in marker and dash too; maps are cividis
-(Nunez, Anderton and Renslow 2018) with their numbers printed.
+(Nunez, Anderton and Renslow 2018), maps of shares one colour of rising opacity; numbers are printed.
 """
 
 import io
