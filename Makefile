@@ -6,7 +6,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 DEMO ?= demo
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo docs test test-slow lint clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Pinch needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
@@ -15,6 +15,30 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
+	touch $@
+
+# Two sweeps share the work of the demo, one per core: the models that others are compared with run beside the main sweep.
+# Whichever comes first makes the base model, the other waits for it.
+demo: $(VENV)/.ready
+	@mkdir -p multirun
+	@echo "the references run beside this sweep, their log is multirun/$(DEMO)-references.log"
+	@$(RUN) train.py -m workspace=$(DEMO) languages=one languages.base=ar,zh,cs,et,fi,he,hi,it,ru,es,sw \
+	    > multirun/$(DEMO)-references.log 2>&1 & references=$$!; \
+	set -x; \
+	$(RUN) train.py -m workspace=$(DEMO) languages=one,two,three,four mixture.fraction=0,0.01,0.1,0.5,1 \
+	    || { kill $$references; exit 1; }; \
+	wait $$references || { cat multirun/$(DEMO)-references.log; exit 1; }
+	$(RUN) train.py workspace=$(DEMO) tuning=none
+	$(RUN) evaluate.py workspace=$(DEMO)
+	$(RUN) analyze.py workspace=$(DEMO)
+
+# The figure and the numbers in the README, from the last demo.
+docs: multirun/$(DEMO)/analysis/report.md
+	mkdir -p docs/demo
+	cp multirun/$(DEMO)/analysis/*.png $< docs/demo/
+
+test: $(VENV)/.ready
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
 	touch $@
 

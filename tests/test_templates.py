@@ -24,13 +24,13 @@ LANGUAGES = [
 TEMPLATES: dict[str, Any] = json.loads((EMBEDDED / "templates.json").read_text(encoding="utf-8"))
 NAMES: dict[str, Any] = json.loads((EMBEDDED / "names.json").read_text(encoding="utf-8"))
 
-SLOTS = {"choice": {"x", "a", "b"}, "sum": {"a", "b"}, "difference": {"a", "b"}, "larger": {"a", "b"}}
+SLOTS = {"choice": {"x", "a", "b"}, "sum": {"a", "b"}}
 """Slots of a task's questions where they are not just x."""
-BARE = {"month_of_date", "sum", "difference", "larger", "number"}
+BARE = {"month_of_date", "sum", "number"}
 """Tasks about dates and numbers; in all others the x is a name, which stands between « and »."""
 TASKS = [
     "month_of_date", "category", "choice", "currency_of", "language_of", "continent_of", "country_of", "code",
-    "next_month", "previous_month", "next_day", "previous_day", "sum", "difference", "larger", "number",
+    "next_month", "previous_month", "next_day", "previous_day", "sum", "number",
 ]  # fmt: skip
 SCRIPTS = {"Latn": "LATIN", "Cyrl": "CYRILLIC", "Arab": "ARABIC", "Hebr": "HEBREW", "Deva": "DEVANAGARI", "Hans": "CJK"}
 QUESTION_MARK = {"ar": "؟", "zh-Hans": "？"}
