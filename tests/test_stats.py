@@ -50,7 +50,6 @@ def test_published_win_rates_and_standard_errors(published: dict[str, np.ndarray
 @pytest.mark.parametrize(
     ("first", "second", "mean", "se", "t", "p", "n"),
     [
-        ("claude", "cohere", 0.9317, 1.2596, 0.7397, 0.460, 805),
         ("phi-2", "alpaca-7b", 4.1302, 1.9346, 2.1349, 0.0331, 799),
         ("falcon-7b-instruct", "phi-2", 14.9562, 2.2010, 6.795, 0.0, 799),
         ("gpt35_turbo_instruct", "gpt-3.5-turbo-0301", -7.6250, 1.5131, -5.0392, 0.0, 800),

@@ -127,8 +127,8 @@ def compose(
     documents = {cell.id: document(cell) for cell in found}
     main = next((one for one in shown if one.curve is not None), shown[0] if shown else None)
     browsed = samples.browse(study, showcase(main) if main else {}, against)
-    used = next((d["settings"] for d in documents.values() if "settings" in d), {"data": {}, "model": {}})
-    sources = (used["data"].get("source", ""), used["model"].get("source", ""))
+    used: dict[str, dict[str, Any]] = next((d["settings"] for d in documents.values() if "settings" in d), {})
+    sources = [used.get(part, {}).get("source", "") for part in ("data", "model")]
     doubts = limits(study, main, rows, sources[0], browsed.cut_off, options, sources[1]) if main else []
     doubts += apart([one.family for one in shown])
     return report.Report(
