@@ -2,6 +2,7 @@
 
 import dataclasses
 import multiprocessing
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,12 @@ def test_no_cells_and_broken_cells(tmp_path: Path) -> None:
         cells.read_cells(tmp_path)
 
 
+def stopped_halfway(folder: Path) -> None:
+    with cells.stage(folder, "generate") as facts:
+        facts["prompts"] = {"en": "abc"}
+        sys.exit(3)
+
+
 def test_stages_are_recorded(tmp_path: Path) -> None:
     with cells.stage(tmp_path, "tune") as facts:
         assert cells.read_status(tmp_path)["tune"]["state"] == "running"
@@ -138,9 +145,13 @@ def test_stages_are_recorded(tmp_path: Path) -> None:
         raise CellError("the loss is not a number")
     status = cells.read_status(tmp_path)["tune"]
     assert (status["state"], status["attempt"], status["error"]) == ("failed", 2, "the loss is not a number")
-    with pytest.raises(SystemExit), cells.stage(tmp_path, "generate"):
-        raise SystemExit(3)
-    assert cells.read_status(tmp_path)["generate"]["error"] == "SystemExit: 3"
+    with pytest.raises(SystemExit):
+        stopped_halfway(tmp_path)
+    failed = cells.read_status(tmp_path)["generate"]
+    assert failed["error"] == "SystemExit: 3"
+    assert failed["prompts"] == {"en": "abc"}, "what was finished before the failure is not lost"
+    with cells.stage(tmp_path, "tune", outdates="generate"):
+        assert "generate" not in cells.read_status(tmp_path), "answers of the former weights are not this model's"
 
 
 def hold(cell: cells.Cell, taken: Any, release: Any) -> None:

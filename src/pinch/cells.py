@@ -31,8 +31,9 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from pinch.config import Method, TrainConfig
+from pinch.config import Method, Template, TrainConfig
 from pinch.errors import PinchError, UserError
+from pinch.frames import NEUTRAL
 from pinch.records import Prompt, read_jsonl, to_line, write_json, write_jsonl, write_text
 
 IDENTITY = {
@@ -162,7 +163,7 @@ def identify(
     model = {
         "fingerprint": model_fingerprint,
         "dtype": settings.model.dtype.value,
-        "template": settings.model.template.value,
+        "template": _template(settings.model.template),
         "context": settings.model.context,
     }
     generation = {"max_new_tokens": settings.generation.max_new_tokens}
@@ -183,6 +184,11 @@ def identify(
         "mixture": {"counts": counts, "plan": digest(sorted(plan.items()), 16)},
         "seed": settings.seed,
     }
+
+
+def _template(template: Template) -> str:
+    """The frame's name, and for our own its text; a chat template is part of the model's fingerprint."""
+    return f"neutral-{digest(NEUTRAL, 6)}" if template is Template.neutral else template.value
 
 
 def _value(value: Any) -> Any:
@@ -283,10 +289,15 @@ def is_done(folder: Path, stage: str) -> bool:
 
 
 @contextmanager
-def stage(folder: Path, name: str) -> Iterator[dict[str, Any]]:
+def stage(folder: Path, name: str, outdates: str | None = None) -> Iterator[dict[str, Any]]:
     """Run a stage: recorded as running, then as done with its seconds, or as failed with its error, which is raised on.
 
-    The dict handed out may be filled with facts that belong into the status."""
+    The dict handed out may be filled with facts that belong into the status, also into that of a failure. What the later
+    stage `outdates` did before is forgotten."""
+    if outdates:
+        write_json(
+            folder / "status.json", {key: value for key, value in read_status(folder).items() if key != outdates}
+        )
     before = read_status(folder).get(name, {})
     facts: dict[str, Any] = {}
     entry = {"state": "running", "attempt": before.get("attempt", 0) + 1, "started": time.time()}
@@ -297,7 +308,7 @@ def stage(folder: Path, name: str) -> Iterator[dict[str, Any]]:
     except BaseException as error:
         failed = {"state": "failed", "seconds": _seconds(started), "error": describe(error)}
         with suppress(PinchError):  # a full disk must not hide the error that is being raised
-            _record(folder, name, entry | failed)
+            _record(folder, name, entry | facts | failed)
         raise
     _record(folder, name, entry | {"state": "done", "seconds": _seconds(started)} | facts)
 

@@ -112,7 +112,7 @@ def tune(job: Job, tracker: tracking.Run, report: Report) -> None:
     from pinch import tuning
 
     settings, folder = job.settings, job.cell.folder
-    with cells.stage(folder, "tune") as facts:
+    with cells.stage(folder, "tune", outdates="generate") as facts:
         plan = job.plan.languages
         write_jsonl(folder / "mixture.jsonl", ({"id": name, "language": code} for name, code in plan.items()))
         loaded = load(settings, report)
@@ -126,7 +126,7 @@ def tune(job: Job, tracker: tracking.Run, report: Report) -> None:
             logger=tracker.logger,
             progress=lambda step, steps: report("tuning", step / steps),
         )
-        facts.update(cells.plain(result))
+        facts.update(cells.plain(result), template=loaded.frame.digest)
     tracker.summarise({f"tune/{key}": value for key, value in facts.items() if isinstance(value, int | float)})
 
 
@@ -146,6 +146,7 @@ def answer(job: Job, tracker: tracking.Run, report: Report) -> None:
             facts["adapter"] = generation.assert_adapter_active(loaded)
         total = sum(len(prompts) for prompts in wanted.values())
         finished = 0
+        shown: list[tuple[str, str, str]] = []
         for code, prompts in wanted.items():
 
             def progress(number: int, before: int = finished) -> None:
@@ -155,11 +156,9 @@ def answer(job: Job, tracker: tracking.Run, report: Report) -> None:
             write_jsonl(cell.answers_path(code), answers)
             facts["prompts"] = {**facts["prompts"], code: cells.store_prompts(workspace, code, prompts)}
             finished += len(prompts)
-            rows = [
-                (code, prompt.instruction, given.text)
-                for prompt, given in zip(prompts[: settings.tracking.answers], answers, strict=False)
-            ]
-            tracker.table(f"answers/{code}", ("language", "instruction", "answer"), rows)
+            some = zip(prompts[: settings.tracking.answers], answers, strict=False)
+            shown += [(code, prompt.instruction, given.text) for prompt, given in some]
+    tracker.table("answers", ("language", "instruction", "answer"), shown)
 
 
 def load(settings: TrainConfig, report: Report) -> Any:
