@@ -4,8 +4,10 @@ import json
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -202,6 +204,33 @@ def test_a_disk_that_fills_up_loses_nothing(door: Door, tmp_path: Path) -> None:
     assert "Traceback" not in full.stdout + full.stderr
     assert door(*arguments).returncode == 0
     assert not list(tmp_path.rglob(".*.jsonl.*"))
+
+
+def test_ctrl_c_stops_the_sweep_and_the_same_command_goes_on(cache: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "train.py",
+        "-m",
+        "seed=0,1",
+        "tracking=off",
+        "languages.evaluation=[en]",
+        f"root={tmp_path}",
+    ]
+    command += ["data.max_prompts=3", "mixture.budget=64", "generation.max_new_tokens=3", "tuning.epochs=1000"]
+    environment = {**os.environ, "PINCH_CACHE": str(cache)}
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
+    ) as run:
+        for _ in range(600):
+            if any('"running"' in path.read_text() for path in tmp_path.glob("study/*/status.json")):
+                break
+            time.sleep(0.1)
+        time.sleep(3)  # well into the training
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=60)
+    assert run.returncode == 130, errors
+    assert errors.strip() == "error: stopped; what is finished is kept, the same command goes on from there"
+    assert len(cells(tmp_path)) == 1, "the second cell was not started"
 
 
 def readme_commands() -> list[list[str]]:

@@ -79,3 +79,8 @@ def test_nothing_to_say_without_curves():
 
 def test_counted_things():
     assert (counted(1, "seed"), counted(2, "seed"), counted(1200, "prompt")) == ("1 seed", "2 seeds", "1,200 prompts")
+
+
+def test_equal_on_every_prompt_is_said_as_that():
+    same = np.array([50.0, 100.0, 0.0])
+    assert gap_text(stats.paired(same, same)) == "the same on each of these 3 prompts"

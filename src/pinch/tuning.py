@@ -10,6 +10,8 @@ import io
 import logging
 import random
 import resource
+import signal
+import threading
 import time
 import warnings
 from collections import Counter
@@ -17,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -194,7 +197,32 @@ def _fit(
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        trainer.fit(learner)
+        with _interruptible():
+            trainer.fit(learner)
+
+
+class _Interrupt(BaseException):
+    """Ctrl-C while Lightning is at work."""
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C as the KeyboardInterrupt that it is: Lightning would turn it into sys.exit(1), which looks like a failure of
+    this one cell, and would have later ones ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise _Interrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    except _Interrupt:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

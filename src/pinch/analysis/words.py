@@ -21,6 +21,8 @@ def detectable(se: float, power: float = 0.8, alpha: float = 0.05) -> float:
 def gap_text(gap: stats.Difference) -> str:
     """A difference in points with its interval, said to be one only when the interval leaves out 0."""
     interval = f"{signed(gap.mean)} [{signed(gap.low)}, {signed(gap.high)}]"
+    if gap.mean == 0 and gap.se == 0:
+        return f"the same on each of these {gap.n} prompts"
     if gap.low <= 0 <= gap.high:
         reach = f"; detectable effect: {detectable(gap.se):.1f} points" if gap.se > 0 else ""
         return f"not distinguishable with these {gap.n} prompts ({interval}{reach})"

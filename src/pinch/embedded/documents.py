@@ -40,7 +40,7 @@ Document = tuple[str, str]
 class Mix:
     """What the documents are made of."""
 
-    documents: int = 260_000
+    documents: int = 220_000
     quiz: float = 0.8
     """Share of quiz lines; the rest are statements."""
     across: float = 0.15
