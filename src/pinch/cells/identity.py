@@ -1,0 +1,126 @@
+"""Edge: a cell's identity, made of what changes its weights or answers and of nothing else.
+
+`identify` names what the id is a digest of; IDENTITY and OUTSIDE list every field of TrainConfig as in or out, which a test
+checks, so that a new setting cannot be forgotten.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pinch.cells.cell import Axes, Cell
+from pinch.cells.plain import digest, unwrapped
+from pinch.config import Method, Template, TrainConfig
+from pinch.frames import NEUTRAL
+
+IDENTITY = {
+    "model": {"dtype", "template", "context", "lora_lr", "full_lr", "source", "path", "revision"},
+    "data": {"source", "corpus"},
+    "languages": {"base", "pool", "count", "permutation", "tuning"},
+    "mixture": {"budget", "fraction", "count", "counts", "spread", "allocation", "weights", "temperature", "nested", "seed"},
+    "tuning": {
+        "method", "rank", "alpha", "dropout", "target", "lr", "epochs", "max_steps", "batch_size", "schedule", "warmup",
+        "weight_decay", "clip", "loss_unit", "max_length",
+    },
+    "generation": {"max_new_tokens"},
+    "": {"seed"},
+}  # fmt: skip
+"""Fields that may change a cell's id: directly, or through the content they lead to (the model's and the corpus'
+fingerprint, the realised mixture)."""
+
+OUTSIDE = {
+    "model": {"name"},
+    "data": {"name", "prompts", "budget", "answer_tokens", "max_prompts"},
+    "languages": {"name", "evaluation"},
+    "mixture": {"name"},
+    "tuning": {"name", "micro_batch", "packing", "gradient_checkpointing"},
+    "trainer": {"name", "accelerator", "devices", "threads"},
+    "generation": {"name", "batch_size"},
+    "tracking": {"name", "mode", "project", "entity", "group", "tags", "answers", "timeout"},
+    "": {"workspace", "root", "cache", "show"},
+}
+"""Fields that never change a cell's id. data.budget and data.answer_tokens act through mixture.budget and
+generation.max_new_tokens; prompts are checked per answer file."""
+
+
+def define(
+    settings: TrainConfig,
+    model_fingerprint: str,
+    corpus_fingerprint: str,
+    plan: Mapping[str, str],
+    asked: int,
+) -> Cell:
+    """The cell that the settings mean. `plan` maps example id to language (empty for the untuned model); `asked` is the
+    number of multilingual examples the settings ask for. Two settings with the same meaning give the same id."""
+    identity = identify(settings, model_fingerprint, corpus_fingerprint, plan)
+    axes = _axes(settings, plan, asked)
+    model_part = {key: identity[key] for key in ("model", "generation")}
+    family = {key: value for key, value in identity.items() if key not in ("mixture", "seed")}
+    name = f"{_slug(axes)}-{digest(identity)}"
+    folder = Path(settings.root) / settings.workspace / name
+    return Cell(name, folder, axes, identity, digest({**family, "budget": axes.budget}), digest(model_part))
+
+
+def identify(
+    settings: TrainConfig, model_fingerprint: str, corpus_fingerprint: str, plan: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the id is made of, as plain values. The mixture enters as the realised plan, not as the settings that led
+    to it, so `languages=four mixture.fraction=0` is `languages=one`."""
+    model = {
+        "fingerprint": model_fingerprint,
+        "dtype": settings.model.dtype.value,
+        "template": _template(settings.model.template),
+        "context": settings.model.context,
+    }
+    generation = {"max_new_tokens": settings.generation.max_new_tokens}
+    tuning = settings.tuning
+    if tuning.method is Method.none:
+        return {"model": model, "generation": generation, "tuning": {"method": "none"}}
+    fields = sorted(
+        IDENTITY["tuning"] - ({"rank", "alpha", "dropout", "target"} if tuning.method is Method.full else set())
+    )
+    tuned = {name: unwrapped(getattr(tuning, name)) for name in fields}
+    tuned["lr"] = tuning.learning_rate(settings.model)
+    counts = dict(sorted(Counter(plan.values()).items()))
+    return {
+        "model": model,
+        "generation": generation,
+        "corpus": corpus_fingerprint,
+        "tuning": tuned,
+        "mixture": {"counts": counts, "plan": digest(sorted(plan.items()), 16)},
+        "seed": settings.seed,
+    }
+
+
+def _template(template: Template) -> str:
+    """The frame's name, and for our own its text; a chat template is part of the model's fingerprint."""
+    return f"neutral-{digest(NEUTRAL, 6)}" if template is Template.neutral else template.value
+
+
+def _axes(settings: TrainConfig, plan: Mapping[str, str], asked: int) -> Axes:
+    counts = Counter(plan.values())
+    base = settings.languages.base
+    names = sorted(counts, key=lambda code: (code != base, -counts[code], code))
+    budget = len(plan)
+    untuned = settings.tuning.method is Method.none
+    return Axes(
+        model=settings.model.name,
+        data=settings.data.name,
+        method=settings.tuning.method.value,
+        base=base,
+        languages=tuple(names),
+        n_languages=len(names),
+        fraction=asked / budget if len(names) > 1 else 0.0,
+        other_share=1 - counts[base] / budget if budget else 0.0,
+        budget=budget,
+        seed=None if untuned else settings.seed,
+        counts={name: counts[name] for name in names},
+    )
+
+
+def _slug(axes: Axes) -> str:
+    if axes.method == Method.none.value:
+        return f"{axes.model}-untuned"
+    names = "+".join(axes.languages) if axes.n_languages <= 6 else f"{axes.n_languages}-languages"
+    return f"{axes.model}-{names}-p{100 * axes.fraction:.4g}-s{axes.seed}"
