@@ -64,6 +64,7 @@ def test_doors_compose(door: str) -> None:
         (["languages.base=eng"], "did you mean 'en'"),
         (["languages.tuning=[en,en]"], "listed twice"),
         (["languages.tuning=[]"], "is empty"),
+        (["languages.evaluation=[]"], "is empty"),
         (["model=hf"], "model.path is not set"),
         (["data=jsonl"], "data.corpus"),
         (["tuning.lr=0"], "above 0"),

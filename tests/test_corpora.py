@@ -32,6 +32,7 @@ def test_embedded_world_is_parallel_and_held_out() -> None:
     assert all(len(rows) == len(corpus.ids()) for rows in corpus.examples.values())
     assert {len(rows) for rows in corpus.prompts.values()} == {len(corpus.prompts["en"])}
     assert len(corpus.prompts["en"]) >= 200
+    assert len(corpus.evaluation) == 12
 
 
 def test_one_file_with_several_languages(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from pinch.errors import UserError
-from pinch.languages import SIX, TWELVE, canonical, canonical_all
+from pinch.languages import SIX, canonical, canonical_all
 
 
 class ModelSource(Enum):
@@ -167,18 +167,20 @@ class LanguagesConfig:
     """Order in which the pool's languages are added: 0 as listed, any other number a shuffle of its own."""
     tuning: list[str] | None = None
     """The tuning languages outright; pool and count are then not used."""
-    evaluation: list[str] = field(default_factory=lambda: list(TWELVE))
-    """Languages that answers are generated and compared in. No part of a cell's identity."""
+    evaluation: list[str] | None = None
+    """Languages that answers are generated and compared in; none: the paper's twelve in the embedded world, every language
+    that has prompts elsewhere. No part of a cell's identity."""
 
     def __post_init__(self) -> None:
         self.base = canonical(str(self.base), "languages.base")
         self.pool = canonical_all(self.pool, "languages.pool")
-        self.evaluation = canonical_all(self.evaluation, "languages.evaluation")
+        if self.evaluation is not None:
+            self.evaluation = canonical_all(self.evaluation, "languages.evaluation")
         if self.tuning is not None:
             self.tuning = canonical_all(self.tuning, "languages.tuning")
             if not self.tuning:
                 raise UserError("languages.tuning is empty; name at least one language, e.g. languages.tuning=[en,es]")
-        if not self.evaluation:
+        if self.evaluation == []:
             raise UserError("languages.evaluation is empty; name at least one language to evaluate in")
         _positive("languages.count", self.count)
         if self.permutation < 0:

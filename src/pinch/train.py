@@ -51,7 +51,7 @@ def prepare(settings: TrainConfig) -> Job:
     """Check the settings and say which cell they mean. Raises UserError for whatever cannot be trained."""
     corpus = corpora.load(settings.data)
     plan = draw(settings, corpus)
-    prompts = corpus.prompts_in(settings.languages.evaluation)
+    prompts = corpus.prompts_in(settings.languages.evaluation or corpus.evaluation or sorted(corpus.prompts))
     cell = cells.define(
         settings,
         model_fingerprint=models.fingerprint(settings.model),

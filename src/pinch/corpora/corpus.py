@@ -12,11 +12,13 @@ from pinch.records import Example, Prompt
 class Corpus:
     """Examples and prompts as {language: {id: record}}, ids in the source's order; `where` names the source in errors.
 
+    `evaluation` are the languages to evaluate in unless the user names some, empty for every one that has prompts;
     `lexicon` maps languages to the closed vocabulary of a corpus with very short answers, empty for ordinary ones."""
 
     examples: dict[str, dict[str, Example]]
     prompts: dict[str, dict[str, Prompt]]
     where: str
+    evaluation: tuple[str, ...] = ()
     lexicon: Mapping[str, frozenset[str]] = field(default_factory=dict)
     _memory: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 

@@ -3,6 +3,7 @@
 from functools import cache
 
 from pinch.corpora.corpus import Corpus
+from pinch.languages import TWELVE
 from pinch.records import Example, Prompt
 
 
@@ -17,4 +18,4 @@ def load_embedded() -> Corpus:
         examples[row[1]][row[0]] = Example(*row)
     for row in world.prompts():
         prompts[row[1]][row[0]] = Prompt(*row)
-    return Corpus(examples, prompts, "the embedded world", world.lexicon())
+    return Corpus(examples, prompts, "the embedded world", TWELVE, world.lexicon())
