@@ -139,7 +139,8 @@ def mixture_table(job: Job) -> Table:
     table = Table("language", "examples", "share")
     for code, number in axes.counts.items():
         table.add_row(code, str(number), f"{100 * number / axes.budget:.2f} %")
+    plan = job.plan
     table.add_row(
-        "all", str(axes.budget), f"{job.plan.asked} asked for {', '.join(job.plan.spread_over) or 'nobody else'}"
+        "all", str(axes.budget), f"{plan.asked} spread over {', '.join(plan.spread_over)}" if plan.asked else ""
     )
     return table
