@@ -48,7 +48,7 @@ lint: $(VENV)/.ready-test
 # The figure and the numbers that the README shows, from the last demo.
 docs: multirun/$(DEMO)/analysis/report.md
 	mkdir -p docs/demo
-	cp multirun/$(DEMO)/analysis/*.png $< docs/demo/
+	cp multirun/$(DEMO)/analysis/*.png multirun/$(DEMO)/analysis/*.csv $< docs/demo/
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info
