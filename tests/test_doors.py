@@ -129,27 +129,27 @@ def test_show_mixture_trains_nothing(door: Door, tmp_path: Path) -> None:
 def test_the_whole_job(door: Door, tmp_path: Path) -> None:
     """A sweep with duplicates, the references, the untuned model, scores, a report; each again without any work."""
     quick = [
-        *QUICK,
-        "tuning.epochs=12",
-        "tuning.max_steps=12",
-        "tuning.lr=0.03",
+        "data.max_prompts=3",
+        "mixture.budget=400",
+        "generation.max_new_tokens=3",
         "languages.evaluation=[en,ar,cs]",
-    ]  # enough to differ
-    sweep = ["-m", "languages=one,two", "mixture.fraction=0,1", *quick]
+    ]
+    learn = ["tuning=full", "tuning.epochs=10", "tuning.lr=0.02", *quick]  # enough for answers to differ
+    sweep = ["-m", "languages=one,two", "mixture.fraction=0,1", *learn]
     done = door("train", *sweep)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 asked, 2 distinct cells: 2 done" in done.stdout
     assert "no W&B key is configured" in done.stderr
-    assert door("train", "-m", "languages=one", "languages.base=ar,cs", "tracking=off", *quick).returncode == 0
-    assert door("train", "tuning=none", "tracking=off", *quick).returncode == 0
+    assert door("train", "-m", "languages=one", "languages.base=ar,cs", "tracking=off", *learn).returncode == 0
+    assert door("train", *quick, "tuning=none", "tracking=off").returncode == 0
     assert len(cells(tmp_path)) == 5
 
     folder = next(path for path in cells(tmp_path) if "en+ar" in path.name)
     mixture = [json.loads(line) for line in (folder / "mixture.jsonl").read_text().split("\n") if line]
-    assert len(mixture) == 24
+    assert len(mixture) == 400
     assert {row["language"] for row in mixture} == {"en", "ar"}
-    assert (folder / "adapter" / "adapter_model.safetensors").exists()
-    assert len((folder / "train_log.csv").read_text().strip().split("\n")) == 13
+    assert (folder / "model" / "model.safetensors").exists()
+    assert len((folder / "train_log.csv").read_text().strip().split("\n")) == 1 + 10 * 13
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     again = door("train", *sweep)
     assert again.returncode == 0
@@ -189,6 +189,7 @@ def test_a_failing_cell_does_not_stop_the_rest(door: Door, tmp_path: Path) -> No
     assert "Traceback" not in done.stdout + done.stderr
     states = [json.loads((path / "status.json").read_text())["tune"] for path in cells(tmp_path)]
     assert sorted(state["state"] for state in states) == ["done", "done", "failed"]
+    assert len(list(tmp_path.glob("study/*/adapter/adapter_model.safetensors"))) == 2
     failed = next(state for state in states if state["state"] == "failed")
     assert failed["error"]
     again = door("train", *arguments)
