@@ -44,6 +44,11 @@ def read(path):
         return list(csv.DictReader(file))
 
 
+def test_the_terminal_says_what_the_numbers_are_not(done):
+    assert "toy" in done[1]
+    assert "note: This is the embedded world" in done[1]
+
+
 def test_everything_is_written(done):
     folder, _ = done
     figures = ["answer_language", "language_count", "monolingual_heatmap", "monolingual_heatmap_base", "p_curve"]

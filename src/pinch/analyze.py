@@ -198,6 +198,8 @@ def tell(console: Console, page: report.Report, folder: Path) -> None:
         body = Text("Nothing can be said yet: the cells that exist allow no comparison.")
     console.print(Text(f"{page.workspace}: {page.lead}"), soft_wrap=True)
     console.print(Panel(body, title="findings", title_align="left"))
+    for doubt in page.limits[:2]:  # what a reader of these numbers must know first; the report has the rest
+        console.print(f"note: {doubt}", highlight=False, markup=False)
     for gap, line in page.gaps:
         console.print(Text(f"not drawn: {gap.title} ({gap.reason})"))
         if line:
