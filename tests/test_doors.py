@@ -217,7 +217,7 @@ def test_ctrl_c_stops_the_sweep_and_the_same_command_goes_on(cache: Path, tmp_pa
         "languages.evaluation=[en]",
         f"root={tmp_path}",
     ]
-    command += ["data.max_prompts=3", "mixture.budget=64", "generation.max_new_tokens=3", "tuning.epochs=1000"]
+    command += ["data.max_prompts=3", "mixture.budget=64", "generation.max_new_tokens=3", "tuning.epochs=5000"]
     environment = {**os.environ, "PINCH_CACHE": str(cache)}
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
