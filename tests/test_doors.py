@@ -81,6 +81,13 @@ BAD_INPUT = [
     (["data=jsonl"], "data=jsonl needs data.corpus"),
     (["data=jsonl", "data.corpus=/nowhere", "data.prompts=/nowhere"], "/nowhere: no such file"),
     (["model=hf", "model.path=/nowhere"], "/nowhere"),
+    (["+foo=1"], "foo: there is no such setting"),
+    (["+mixture.fractoin=1"], "mixture.fractoin: there is no such setting; did you mean 'fraction'?"),
+    (["mixture.counts={xx:3}"], "mixture.counts: unknown language 'xx'"),
+    (["mixture.counts={fi:many}"], "must give a whole number per language"),
+    (["mixture.counts=3"], "must give a whole number per language"),
+    (["mixture.counts={fi:3}", "mixture.fraction=0.1"], "mixture.fraction and mixture.counts are both set"),
+    (["mixture.allocation=proportional", "languages=two", "mixture.weights={en:2}"], "positive weight for ar"),
     (["languages=a,"], "cannot be read as an argument"),
     (["-m", "languages=one,two,xyz"], "languages=xyz"),
     (["-m", "languages=two", "mixture.fraction=0.1,0.2,7"], "mixture.fraction=7"),
@@ -124,6 +131,16 @@ def test_show_mixture_trains_nothing(door: Door, tmp_path: Path) -> None:
     assert re.search(r"en\s*│ 1160", done.stdout)
     assert len(re.findall(r"│ 8 ", done.stdout)) == 5
     assert not cells(tmp_path)
+
+
+def test_explicit_counts_and_weights(door: Door) -> None:
+    done = door("train", "show=mixture", "mixture.counts={fi:30,cs:10}")
+    assert done.returncode == 0, done.stderr
+    assert [bool(re.search(rf"{row}", done.stdout)) for row in (r"en\s*│ 1160", r"fi\s*│ 30 ", r"cs\s*│ 10 ")] == [
+        True
+    ] * 3
+    shares = ["languages=two", "mixture.allocation=proportional", "mixture.weights={en:3,ar:1}"]
+    assert re.search(r"en\s*│ 900", door("train", "show=mixture", *shares).stdout)
 
 
 def test_the_whole_job(door: Door, tmp_path: Path) -> None:

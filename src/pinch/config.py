@@ -197,15 +197,17 @@ class MixtureConfig:
     """Share of the budget spread over the tuning languages, 0..1; the rest stays in the base language. none: 1."""
     count: int | None = None
     """The same as a number of examples, instead of fraction."""
-    counts: dict[str, int] | None = None
-    """Explicit number of examples per language, instead of fraction and count."""
+    counts: Any = None
+    """Number of examples per language, {language: number}, instead of fraction and count. (Any, as Hydra neither adds keys
+    to a typed dict nor replaces one that is none; `_per_language` checks it.)"""
     spread: Spread = Spread.paper
     """Who shares the multilingual part. all: every tuning language, the base included; others: all but the base;
     paper: others below 10 % of the budget, all from there on (arXiv 2401.01854, section 4)."""
     allocation: Allocation = Allocation.uniform
     """uniform: evenly; proportional: by `weights`; temperature: by weights ** (1 / temperature)."""
-    weights: dict[str, float] | None = None
-    """Relative sizes of the languages for proportional and temperature, e.g. their share of the pre-training data."""
+    weights: Any = None
+    """{language: number}, relative sizes of the languages for proportional and temperature, e.g. their shares of the
+    pre-training data."""
     temperature: float = 1.0
     """1: proportional; larger: closer to uniform."""
     nested: bool = True
@@ -224,10 +226,8 @@ class MixtureConfig:
         if self.count is not None and self.count < 0:
             raise UserError(f"mixture.count={self.count} is negative; give 0 or more")
         _positive("mixture.budget", self.budget)
-        if self.counts is not None:
-            self.counts = {canonical(str(code), "mixture.counts"): count for code, count in self.counts.items()}
-        if self.weights is not None:
-            self.weights = {canonical(str(code), "mixture.weights"): value for code, value in self.weights.items()}
+        self.counts = _per_language("mixture.counts", self.counts, int)
+        self.weights = _per_language("mixture.weights", self.weights, (int, float))
         if self.temperature <= 0:
             raise UserError(f"mixture.temperature={self.temperature} must be above 0; 1 is proportional")
 
@@ -452,6 +452,16 @@ def check_workspace(name: str) -> None:
     """A workspace is one folder name. Raises UserError for anything that would leave `root`."""
     if not name or name in (".", "..") or "/" in name or "\\" in name:
         raise UserError(f"workspace={name!r} must be a plain folder name, without slashes")
+
+
+def _per_language(name: str, given: Any, kind: Any) -> dict[str, Any] | None:
+    """A {language: number} setting with canonical codes. Raises UserError for anything else."""
+    if given is None:
+        return None
+    if not isinstance(given, dict) or any(isinstance(n, bool) or not isinstance(n, kind) for n in given.values()):
+        whole = "whole " if kind is int else ""
+        raise UserError(f"{name}={given} must give a {whole}number per language, e.g. '{name}={{en: 10, fi: 5}}'")
+    return {canonical(str(code), name): number for code, number in given.items()}
 
 
 def _positive(name: str, value: int | None) -> None:

@@ -4,6 +4,7 @@ Hydra composes conf/<door>.yaml and the command line against the schema in pinch
 here, once. A user's mistake ends in one line and exit code 2; PINCH_DEBUG=1 shows the traceback instead.
 """
 
+import dataclasses
 import logging
 import os
 import sys
@@ -18,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pinch.config import SCHEMAS
-from pinch.errors import PinchError, did_you_mean
+from pinch.errors import PinchError, UserError, did_you_mean
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -47,8 +48,22 @@ def main(door: str) -> int:
 
 
 def job_settings(composed: DictConfig) -> Any:
-    """The composed config as its dataclass, checked by `__post_init__`."""
+    """The composed config as its dataclass, checked by `__post_init__`; what +name=value added to it is refused."""
+    _refuse_additions(composed, "")
     return OmegaConf.to_object(composed)
+
+
+def _refuse_additions(node: DictConfig, prefix: str) -> None:
+    """Raise UserError for a key that the schema of its node does not have; Hydra lets + add any."""
+    schema = OmegaConf.get_type(node)
+    if not (isinstance(schema, type) and dataclasses.is_dataclass(schema)):
+        return
+    known = {field.name for field in dataclasses.fields(schema)}
+    for name in map(str, node):
+        if name not in known:
+            raise UserError(f"{prefix}{name}: there is no such setting{did_you_mean(name, known)}")
+        if OmegaConf.is_dict(node._get_node(name)):
+            _refuse_additions(node[name], f"{prefix}{name}.")
 
 
 def _hand_over(door: str, settings: Any) -> int:

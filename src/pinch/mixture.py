@@ -95,7 +95,7 @@ def allocation_weights(
     if missing:
         raise UserError(
             f"mixture.allocation={kind} needs a positive weight for {', '.join(missing)}; "
-            f"set e.g. '+mixture.weights={{{missing[0]}: 1.0}}'"
+            f"set e.g. 'mixture.weights={{{missing[0]}: 1.0}}'"
         )
     power = 1.0 if kind == "proportional" else 1.0 / temperature
     return {code: given[code] ** power for code in languages}
