@@ -71,7 +71,7 @@ def test_doors_compose(door: str) -> None:
         (["tuning.batch_size=0"], "1 or more"),
         (["tuning.dropout=1"], "outside 0..1"),
         (["workspace=../elsewhere"], "plain folder name"),
-        (["trainer.devices=2"], "not supported yet"),
+        (["trainer.devices=2"], "needs trainer=ddp"),
         (["mixture.budget=0"], "1 or more"),
     ],
 )

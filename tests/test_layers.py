@@ -14,6 +14,7 @@ LAYERS = (
     ("edges", {"embedded", "corpora", "frames", "models", "cells", "tracking", "wandb_logger"}),
     ("stages", {"adapters", "attention", "packing", "learner", "tuning", "generation", "judges", "analysis"}),
     ("of evaluate", {"references", "scoreboard"}),
+    ("jobs", {"jobs"}),
     ("flows", {"train", "evaluate", "analyze"}),
     ("sweep", {"sweep"}),
     ("doors", {"doors"}),

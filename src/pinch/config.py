@@ -75,6 +75,21 @@ class Accelerator(Enum):
     gpu = "gpu"
 
 
+class Strategy(Enum):
+    single = "single"
+    ddp = "ddp"
+    fsdp = "fsdp"
+
+
+OnFailure = Enum("OnFailure", {"continue": "continue", "stop": "stop"})  # a keyword cannot be written as a member
+
+
+class PlanShow(Enum):
+    off = "off"
+    table = "table"
+    json = "json"
+
+
 class TrackingMode(Enum):
     auto = "auto"
     wandb = "wandb"
@@ -122,10 +137,13 @@ class ModelConfig:
     """Learning rate of LoRA tuning that suits this model."""
     full_lr: float = 1e-5
     """Learning rate of full fine-tuning that suits this model."""
+    threads: int | None = None
+    """CPU threads that suit this model; none: all that a cell can have. Tiny models are fastest with one."""
 
     def __post_init__(self) -> None:
         if self.source is ModelSource.hf and not self.path:
             raise UserError("model.path is not set; give a folder or a hub id, e.g. model=hf model.path=./my-model")
+        _positive("model.threads", self.threads)
 
 
 @dataclass
@@ -300,16 +318,20 @@ class TrainerConfig:
     """Short name of the group."""
     accelerator: Accelerator = Accelerator.auto
     """auto: a GPU where there is one."""
+    strategy: Strategy = Strategy.single
+    """single: one device; ddp: a whole model on every device, each with its share of every batch; fsdp: every device holds
+    its share of the weights too."""
     devices: int = 1
-    """Devices a cell is trained on."""
-    threads: int = 1
-    """CPU threads of torch; 0: as many as torch likes. Tiny models are fastest with one."""
+    """Devices of this machine that a cell is trained on, each by a process of its own. No part of a cell's identity:
+    the global batch stays the same."""
+    threads: int | None = None
+    """CPU threads of each process; none: the machine's cores divided by the cells and devices at work."""
 
     def __post_init__(self) -> None:
-        if self.devices != 1:
-            raise UserError(f"trainer.devices={self.devices}: cells of several devices are not supported yet; use 1")
-        if self.threads < 0:
-            raise UserError(f"trainer.threads={self.threads} must not be negative; 0 leaves it to torch")
+        _positive("trainer.devices", self.devices)
+        _positive("trainer.threads", self.threads)
+        if self.devices > 1 and self.strategy is Strategy.single:
+            raise UserError(f"trainer.devices={self.devices} needs trainer=ddp or trainer=fsdp; trainer=single has one")
 
 
 @dataclass
@@ -348,6 +370,48 @@ class TrackingConfig:
 
 
 @dataclass
+class SweepConfig:
+    """How the cells of a sweep are run; no part of any cell's identity."""
+
+    slots: int | None = None
+    """Cells at work at once; none: as many as the GPUs (trainer.devices each) or the cores (model.threads each) allow; one
+    on a CPU when the model asks for all threads."""
+    on_failure: OnFailure = OnFailure["continue"]
+    """continue: a failed cell does not stop the others; stop: after the first failure no more cells are started."""
+    max_failures: int | None = None
+    """After so many failed cells no more are started; none: no limit."""
+    retries: int = 0
+    """How often a cell that died (killed, out of memory, timed out, a broken disk) is started again in a new process.
+    Failures that would come again, such as a loss that is no number, are not retried."""
+    timeout: float | None = None
+    """Minutes after which a cell is stopped and counted as failed; none: no limit."""
+    stagger: float = 0.5
+    """Seconds between the starts of worker processes, so that they do not all read the model at once."""
+
+    def __post_init__(self) -> None:
+        _positive("sweep.slots", self.slots)
+        _positive("sweep.max_failures", self.max_failures)
+        for name in ("retries", "stagger"):
+            if getattr(self, name) < 0:
+                raise UserError(f"sweep.{name}={getattr(self, name)} must not be negative")
+        if self.timeout is not None and self.timeout <= 0:
+            raise UserError(f"sweep.timeout={self.timeout} must be above 0; it is in minutes")
+
+
+@dataclass
+class PlanConfig:
+    """What would run, without running it; no part of any cell's identity."""
+
+    name: str = "off"
+    """Short name of the group."""
+    show: PlanShow = PlanShow.off
+    """table: print the plan and stop; json: the same for programs; off: run. `plan=true` is `plan=table`."""
+    add_references: bool = False
+    """Add the cells that scores are measured against (monolingual models, the untuned model) where they are missing, to
+    the plan and to the sweep."""
+
+
+@dataclass
 class TrainConfig:
     """Settings of train.py: one cell."""
 
@@ -359,6 +423,8 @@ class TrainConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    plan: PlanConfig = field(default_factory=PlanConfig)
     seed: int = 0
     """Of initialisation, data order and, unless mixture.seed is set, the draw of the mixture."""
     workspace: str = "study"

@@ -19,7 +19,7 @@ from pinch import cells, train
 from pinch.cells import Cell
 from pinch.config import Show, TrainConfig
 from pinch.errors import PinchError, UserError
-from pinch.train import Job
+from pinch.jobs import Job, prepare
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def prepare_all(settings: Sequence[TrainConfig]) -> list[Job]:
     jobs: dict[str, Job] = {}
     for number, wish in enumerate(settings, start=1):
         try:
-            job = train.prepare(wish)
+            job = prepare(wish)
         except UserError as error:
             raise UserError(f"cell {number} of {len(settings)}: {error}" if len(settings) > 1 else str(error)) from None
         same = jobs.get(job.cell.id)

@@ -1,95 +1,23 @@
 """Flow: one cell, from its settings to its answers.
 
-corpus -> mixture -> tune -> generate, each stage skipped when its files are there already. `prepare` does everything that
-needs no torch, so a sweep can check and deduplicate all of its cells before the first one starts.
+corpus -> mixture -> tune -> generate, each stage skipped when its files are there already. What the settings mean is found
+out before, by `jobs.prepare`.
 """
 
 import importlib.metadata
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pinch import __version__, cells, corpora, mixture, models, tracking
-from pinch.cells import Cell
-from pinch.config import Method, TrainConfig
-from pinch.corpora import Corpus
-from pinch.mixture import Plan
-from pinch.records import Prompt, write_jsonl
+from pinch import __version__, cells, models, tracking
+from pinch.config import TrainConfig
+from pinch.jobs import Job
+from pinch.records import write_jsonl
 
 Report = Callable[[str, float], None]
 """Told what is being done and how much of it is (0..1)."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A cell that could be run: its settings, and what follows from them without torch."""
-
-    settings: TrainConfig
-    cell: Cell
-    corpus: Corpus
-    plan: Plan
-    prompts: dict[str, list[Prompt]]
-
-    def unanswered(self) -> dict[str, list[Prompt]]:
-        """The languages whose answers are missing, or belong to other prompts than today's."""
-        have = cells.answered(self.cell)
-        return {
-            code: prompts for code, prompts in self.prompts.items() if have.get(code) != cells.prompts_digest(prompts)
-        }
-
-    def tuned(self) -> bool:
-        return self.cell.untuned or cells.is_done(self.cell.folder, "tune")
-
-    def done(self) -> bool:
-        return self.tuned() and not self.unanswered()
-
-
-def prepare(settings: TrainConfig) -> Job:
-    """Check the settings and say which cell they mean. Raises UserError for whatever cannot be trained."""
-    corpus = corpora.load(settings.data)
-    plan = draw(settings, corpus)
-    prompts = corpus.prompts_in(settings.languages.evaluation or corpus.evaluation or sorted(corpus.prompts))
-    cell = cells.define(
-        settings,
-        model_fingerprint=models.fingerprint(settings.model),
-        corpus_fingerprint=corpus.fingerprint(),
-        plan=plan.languages,
-        asked=plan.asked,
-    )
-    return Job(settings, cell, corpus, plan, prompts)
-
-
-def draw(settings: TrainConfig, corpus: Corpus) -> Plan:
-    """The mixture that the settings mean over this corpus; empty for the untuned model."""
-    if settings.tuning.method is Method.none:
-        return Plan({}, 0, ())
-    languages, wish = settings.languages, settings.mixture
-    tuning = languages.tuning or mixture.add_languages(
-        languages.base, languages.pool, languages.count, languages.permutation
-    )
-    base = languages.base if languages.base in tuning else tuning[0]
-    corpus.require([*tuning, *(wish.counts or {}), base])
-    ids = corpus.ids()
-    budget = wish.budget or settings.data.budget or len(ids)
-    seed = settings.seed if wish.seed is None else wish.seed
-    if wish.counts is not None:
-        return mixture.plan_counts(ids, base, wish.counts, budget=budget, seed=seed)
-    return mixture.plan(
-        ids,
-        base,
-        tuning,
-        budget=budget,
-        asked=mixture.multilingual_count(budget, wish.fraction, wish.count),
-        spread=wish.spread.value,
-        allocation=wish.allocation.value,
-        weights=wish.weights,
-        temperature=wish.temperature,
-        nested=wish.nested,
-        seed=seed,
-    )
 
 
 def run(job: Job, report: Report) -> bool:
@@ -165,7 +93,7 @@ def load(settings: TrainConfig, report: Report) -> Any:
     """The base model on its device; made first where it is the embedded one and this machine has none yet."""
     import torch
 
-    if settings.trainer.threads:
+    if settings.trainer.threads is not None:
         torch.set_num_threads(settings.trainer.threads)
     location = models.locate(settings.model, cache(settings), lambda share, what: report(what, share))
     return models.load(settings.model, location, models.device(settings.trainer))

@@ -30,14 +30,16 @@ IDENTITY = {
 fingerprint, the realised mixture)."""
 
 OUTSIDE = {
-    "model": {"name"},
+    "model": {"name", "threads"},
     "data": {"name", "prompts", "budget", "answer_tokens", "max_prompts"},
     "languages": {"name", "evaluation"},
     "mixture": {"name"},
     "tuning": {"name", "micro_batch", "packing", "gradient_checkpointing"},
-    "trainer": {"name", "accelerator", "devices", "threads"},
+    "trainer": {"name", "accelerator", "strategy", "devices", "threads"},
     "generation": {"name", "batch_size"},
     "tracking": {"name", "mode", "project", "entity", "group", "tags", "answers", "timeout"},
+    "sweep": {"slots", "on_failure", "max_failures", "retries", "timeout", "stagger"},
+    "plan": {"name", "show", "add_references"},
     "": {"workspace", "root", "cache", "show"},
 }
 """Fields that never change a cell's id. data.budget and data.answer_tokens act through mixture.budget and
