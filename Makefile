@@ -19,18 +19,8 @@ $(VENV)/.ready-test: $(VENV)/.ready
 	$(PIP) -e '.[test,lint]'
 	@touch $@
 
-# Two sweeps share the work, one per core: the models that others are compared with are made beside the main sweep.
-# Whichever comes first makes the base model, the other waits for it.
 demo: $(VENV)/.ready
-	@mkdir -p multirun
-	@echo "the monolingual references are made beside the main sweep; their log: multirun/$(DEMO)-references.log"
-	@$(RUN) train.py -m workspace=$(DEMO) languages=one languages.base=ar,zh,cs,et,fi,he,hi,it,ru,es,sw \
-	    > multirun/$(DEMO)-references.log 2>&1 & references=$$!; \
-	set -x; \
-	$(RUN) train.py -m workspace=$(DEMO) languages=one,two,three,four mixture.fraction=0,0.01,0.1,0.5,1 \
-	    || { kill $$references; exit 1; }; \
-	wait $$references || { cat multirun/$(DEMO)-references.log; exit 1; }
-	$(RUN) train.py workspace=$(DEMO) tuning=none
+	$(RUN) train.py -m workspace=$(DEMO) languages=one,two,three,four mixture.fraction=0,0.01,0.1,0.5,1 plan.add_references=true
 	$(RUN) evaluate.py workspace=$(DEMO)
 	$(RUN) analyze.py workspace=$(DEMO)
 

@@ -1,8 +1,6 @@
-"""Cells: what changes an id and what does not, the folder's files, status and lock."""
+"""Cells: what changes an id and what does not, and the folder's files."""
 
 import dataclasses
-import multiprocessing
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from pinch.config import (
     TrainerConfig,
     TuningConfig,
 )
-from pinch.errors import CellError, UserError
+from pinch.errors import UserError
 from pinch.records import Prompt
 
 IDS = [f"c-{number}" for number in range(50)]
@@ -128,51 +126,6 @@ def test_no_cells_and_broken_cells(tmp_path: Path) -> None:
     (tmp_path / "broken" / "cell.yaml").write_text("id: [")
     with pytest.raises(UserError, match=r"broken.cell.yaml: cannot be read"):
         cells.read_cells(tmp_path)
-
-
-def stopped_halfway(folder: Path) -> None:
-    with cells.stage(folder, "generate") as facts:
-        facts["prompts"] = {"en": "abc"}
-        sys.exit(3)
-
-
-def test_stages_are_recorded(tmp_path: Path) -> None:
-    with cells.stage(tmp_path, "tune") as facts:
-        assert cells.read_status(tmp_path)["tune"]["state"] == "running"
-        facts["steps"] = 3
-    assert cells.is_done(tmp_path, "tune")
-    with pytest.raises(CellError), cells.stage(tmp_path, "tune"):
-        raise CellError("the loss is not a number")
-    status = cells.read_status(tmp_path)["tune"]
-    assert (status["state"], status["attempt"], status["error"]) == ("failed", 2, "the loss is not a number")
-    with pytest.raises(SystemExit):
-        stopped_halfway(tmp_path)
-    failed = cells.read_status(tmp_path)["generate"]
-    assert failed["error"] == "SystemExit: 3"
-    assert failed["prompts"] == {"en": "abc"}, "what was finished before the failure is not lost"
-    with cells.stage(tmp_path, "tune", outdates="generate"):
-        assert "generate" not in cells.read_status(tmp_path), "answers of the former weights are not this model's"
-
-
-def hold(cell: cells.Cell, taken: Any, release: Any) -> None:
-    with cells.locked(cell) as mine:
-        taken.put(mine)
-        release.wait(30)
-
-
-def test_two_processes_never_have_one_cell(tmp_path: Path) -> None:
-    cell = make(tmp_path)
-    context = multiprocessing.get_context("spawn")
-    taken, release = context.Queue(), context.Event()
-    other = context.Process(target=hold, args=(cell, taken, release))
-    other.start()
-    assert taken.get(timeout=60)
-    with cells.locked(cell) as mine:
-        assert not mine
-    release.set()
-    other.join(60)
-    with cells.locked(cell) as mine:
-        assert mine
 
 
 def test_prompts_and_lexicon_are_kept_by_content(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-QUICK = ["data.max_prompts=3", "mixture.budget=24", "tuning.max_steps=2", "generation.max_new_tokens=3"]
+QUICK = ["data.max_prompts=3", "mixture.budget=24", "tuning.max_steps=2", "generation.max_new_tokens=3", "sweep.slots=1"]
 Door = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -89,6 +89,12 @@ BAD_INPUT = [
     (["mixture.counts={fi:3}", "mixture.fraction=0.1"], "mixture.fraction and mixture.counts are both set"),
     (["mixture.allocation=proportional", "languages=two", "mixture.weights={en:2}"], "positive weight for ar"),
     (["languages=a,"], "cannot be read as an argument"),
+    (["languages=one,two"], "languages=one,two: several values are a sweep; add -m"),
+    (["trainer.devices=2"], "trainer.devices=2 needs trainer=ddp"),
+    (["plan=tabel"], "did you mean 'table'?"),
+    (["sweep.on_failure=explode"], "expected one of [continue, stop]"),
+    (["trainer.accelerator=gpu"], "this machine shows no GPU"),
+    (["-m", "seed=0,1", "sweep.retries=-1"], "error: sweep.retries=-1 must not be negative"),
     (["-m", "languages=one,two,xyz"], "languages=xyz"),
     (["-m", "languages=two", "mixture.fraction=0.1,0.2,7"], "mixture.fraction=7"),
     (["-m", "mixture.budget=10,999999"], "cell 2 of 2: mixture.budget=999999 is larger"),
@@ -232,6 +238,7 @@ def test_ctrl_c_stops_the_sweep_and_the_same_command_goes_on(cache: Path, tmp_pa
         "seed=0,1",
         "tracking=off",
         "languages.evaluation=[en]",
+        "sweep.slots=1",
         f"root={tmp_path}",
     ]
     command += ["data.max_prompts=3", "mixture.budget=64", "generation.max_new_tokens=3", "tuning.epochs=5000"]
@@ -282,3 +289,170 @@ def test_readme_commands_run(door: Door, tmp_path: Path) -> None:
         done = door(name, *arguments, *extra)
         expected = 2 if own else 0  # a user's own files are not here: refused in one line
         assert done.returncode == expected, f"{script} {' '.join(arguments)}\n{done.stdout}{done.stderr}"
+
+
+# --- sweeps ----------------------------------------------------------------------------------------------------------
+
+SLOW = ["data.max_prompts=3", "mixture.budget=64", "generation.max_new_tokens=3", "languages.evaluation=[en]"]
+"""Settings of cells that are worth interrupting, with tuning.epochs."""
+
+
+def running(root: Path) -> bool:
+    return any('"running"' in path.read_text() for path in root.glob("study/*/status.json"))
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def start(cache: Path, root: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "train.py", *arguments, "tracking=off", *SLOW, f"root={root}"]
+    environment = {**os.environ, "PINCH_CACHE": str(cache)}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=environment
+    )
+
+
+def test_a_killed_worker_is_a_failed_cell_and_the_same_command_goes_on(cache: Path, tmp_path: Path) -> None:
+    sweep = ["-m", "seed=0,1", "sweep.slots=1", "tuning.epochs=200"]
+    with start(cache, tmp_path, *sweep) as run:
+        wait_for(lambda: running(tmp_path))
+        os.kill(children(run.pid)[0], signal.SIGKILL)
+        told, _ = run.communicate(timeout=120)
+    assert run.returncode == 1
+    assert "2 distinct cells: 1 done, 1 failed" in told
+    assert "the worker was killed (SIGKILL)" in told
+    states = sorted(json.loads((path / "status.json").read_text())["tune"]["state"] for path in cells(tmp_path))
+    assert states == ["done", "failed"]
+    with start(cache, tmp_path, *sweep) as run:
+        told, _ = run.communicate(timeout=120)
+    assert run.returncode == 0
+    assert "1 done, 1 skipped" in told
+
+
+def test_a_killed_sweep_leaves_no_worker_behind(cache: Path, tmp_path: Path) -> None:
+    with start(cache, tmp_path, "tuning.epochs=5000") as run:
+        wait_for(lambda: running(tmp_path))
+        (worker,) = children(run.pid)
+        run.kill()
+        wait_for(lambda: not alive(worker), 30)
+    with start(cache, tmp_path, "tuning.epochs=1") as run:
+        told, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, told
+
+
+def test_two_sweeps_at_once_share_the_work(cache: Path, tmp_path: Path) -> None:
+    sweep = ["-m", "seed=0,1,2", "sweep.slots=1", "tuning.epochs=100"]
+    with start(cache, tmp_path, *sweep) as one, start(cache, tmp_path, *sweep) as other:
+        told = [run.communicate(timeout=200)[0] for run in (one, other)]
+    assert [one.returncode, other.returncode] == [0, 0], told
+    assert "shared" in "".join(told)
+    status = [json.loads((path / "status.json").read_text()) for path in cells(tmp_path)]
+    assert [(row["tune"]["attempt"], row["generate"]["attempt"]) for row in status] == [(1, 1)] * 3
+
+
+def test_a_finished_sweep_and_its_plan_import_no_torch(cache: Path, tmp_path: Path) -> None:
+    words = ["train.py", "-m", "seed=0,1", *QUICK, "languages.evaluation=[en]", "tracking=off", f"root={tmp_path}"]
+    for extra in ([], [], ["plan=true"], ["plan=json"], ["plan=files"]):
+        code = f"import sys, runpy; sys.argv = {words + extra}\n"
+        code += "try: runpy.run_path('train.py', run_name='__main__')\nexcept SystemExit as end: assert not end.code\n"
+        code += "heavy = {'torch', 'transformers', 'pytorch_lightning', 'wandb', 'matplotlib'} & set(sys.modules)\n"
+        code += "sys.exit(f'imported: {heavy}' if heavy else 0)"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=120,
+            env={**os.environ, "PINCH_CACHE": str(cache)},
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_cell_files_run_anywhere(door: Door, cache: Path, tmp_path: Path) -> None:
+    sweep = ["-m", "languages=one,two", *QUICK, "languages.evaluation=[en]", "tracking=off"]
+    files = door("train", *sweep, "plan=files").stdout.split()
+    assert len(files) == 2
+    command = [sys.executable, "-m", "pinch.worker"]
+    environment = {**os.environ, "PINCH_CACHE": str(cache), "SLURM_PROCID": "1", "RANK": "1", "WORLD_SIZE": "2"}
+    done = subprocess.run([*command, files[0]], capture_output=True, text=True, cwd="/", env=environment, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert door("train", *sweep, "plan=files").stdout.split() == files[1:]
+    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path}: no cell file")
+
+
+def test_another_launcher_runs_the_same_cells(door: Door, tmp_path: Path) -> None:
+    sweep = ["-m", "languages=one,two", "mixture.fraction=0,1", *QUICK, "languages.evaluation=[en]", "tracking=off"]
+    done = door("train", *sweep, "hydra/launcher=basic")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 asked, 2 distinct cells: 2 skipped" in door("train", *sweep).stdout
+    bad = door("train", "-m", "seed=0,x", "hydra/launcher=basic")
+    assert bad.returncode == 2
+    assert bad.stderr.startswith("error: cell 2 of 2: seed: Value 'x'"), "refused before anything is sent off"
+    failing = door(
+        "train", "-m", "hydra/launcher=basic", *QUICK, "tuning.max_steps=6", "tuning.lr=1e30", "tracking=off"
+    )
+    assert failing.returncode == 1
+    assert "Traceback" not in failing.stdout + failing.stderr
+    assert "1 failed" in failing.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("languages=tw", {"languages=two", "languages=twelve"}),
+        ("trainer=", {"trainer=single", "trainer=ddp", "trainer=fsdp"}),
+        ("sweep.ret", {"sweep.retries="}),
+    ],
+)
+def test_the_shell_completes_groups_and_settings(typed: str, offered: set[str]) -> None:
+    line = f"python train.py -m {typed}"
+    environment = {**os.environ, "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    command = [sys.executable, "train.py", "-sc", "query=bash"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60)
+    assert set(done.stdout.split()) == offered
+
+
+def test_cells_of_two_devices_are_the_cells_of_one(door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one multirun, with what another job left in the environment: same ids, steps, adapters, and a W&B run a cell."""
+    from safetensors.numpy import load_file
+
+    sweep = ["-m", "languages=one,two", *QUICK, "languages.evaluation=[en,ar]", "trainer.accelerator=cpu"]
+    assert door("train", *sweep, "tracking=off", root=tmp_path / "one").returncode == 0
+    for name, value in {
+        "RANK": "1",
+        "LOCAL_RANK": "1",
+        "WORLD_SIZE": "2",
+        "MASTER_PORT": "1",
+        "NODE_RANK": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    done = door("train", *sweep, "trainer=ddp", "trainer.devices=2", root=tmp_path / "two")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path / "two" / "study" / "wandb").glob("offline-run-*"))) == 2
+    alone, together = cells(tmp_path / "one"), cells(tmp_path / "two")
+    assert [path.name for path in alone] == [path.name for path in together]
+    for one, two in zip(alone, together, strict=True):
+        assert (one / "mixture.jsonl").read_bytes() == (two / "mixture.jsonl").read_bytes()
+        logs = [(path / "train_log.csv").read_text().strip().split("\n") for path in (one, two)]
+        assert len(logs[0]) == len(logs[1]) == 1 + 2
+        weights, others = (load_file(path / "adapter" / "adapter_model.safetensors") for path in (one, two))
+        assert weights.keys() == others.keys()
+        for name, weight in weights.items():
+            assert abs(weight - others[name]).max() <= 1e-3 * abs(weight).max(), name

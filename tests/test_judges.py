@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -164,15 +166,100 @@ def test_slow_judges_are_written_down_often(tmp_path: Path, monkeypatch: pytest.
     assert list(VerdictStore(tmp_path, Scripted()).judge_missing(pairs("a", "b"))) == [1, 1, 0]
 
 
-def test_a_torn_last_line_is_dropped_and_mended(tmp_path: Path) -> None:
+def rows(store: VerdictStore) -> list[str]:
+    """The raw words of every line of a store; each line must be a verdict, and the last one whole."""
+    *lines, rest = store.path.read_bytes().split(b"\n")
+    assert rest == b""
+    return [json.loads(line)["raw"].removeprefix("raw \u2028 ") for line in lines]
+
+
+@pytest.mark.parametrize("opened", ["before", "after"])
+def test_a_last_line_torn_anywhere_is_dropped_and_mended(tmp_path: Path, opened: str) -> None:
     store = VerdictStore(tmp_path, Scripted())
-    list(store.judge_missing(pairs("a", "b")))
+    list(store.judge_missing(pairs("a", "ž\u2028")))
     whole = store.path.read_bytes()
-    store.path.write_bytes(whole[:-20])
-    after = VerdictStore(tmp_path, Scripted())
-    assert [pair.first for pair in after.missing(pairs("a", "b"))] == ["b"]
-    list(after.judge_missing(pairs("b")))
-    assert store.path.read_bytes() == whole.replace(b'"prompt": "p1"', b'"prompt": "p0"')
+    first = whole.index(b"\n") + 1
+    for size in range(first, len(whole)):
+        store.path.write_bytes(whole[:size])
+        after = VerdictStore(tmp_path, Scripted())
+        assert [pair.first for pair in after.missing(pairs("a", "ž\u2028"))] == ["ž\u2028"]
+        if opened == "before":  # the line is torn by another process while this one runs
+            store.path.write_bytes(whole[:first])
+            after = VerdictStore(tmp_path, Scripted())
+            store.path.write_bytes(whole[:size])
+        list(after.judge_missing(pairs("ž\u2028")))
+        assert store.path.read_bytes() == whole.replace(b'"prompt": "p1"', b'"prompt": "p0"'), size
+
+
+def test_a_writer_that_is_killed_leaves_a_torn_line_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after so many bytes of its second batch, whatever the number."""
+    write = os.write
+    for size in (0, 1, 100, 200, 250, 450):
+
+        def writes(handle: int, data: bytes, size: int = size) -> int:
+            if b"second" in data:
+                write(handle, data[:size])
+                os.kill(os.getpid(), signal.SIGKILL)
+            return write(handle, data)
+
+        def work(folder: Path = tmp_path / str(size), writes: Any = writes) -> None:
+            monkeypatch.setattr(os, "write", writes)
+            list(VerdictStore(folder, Scripted()).judge_missing(pairs("first", "2", "second", "4", "5", "6"), batch=2))
+
+        writer = multiprocessing.get_context("fork").Process(target=work)
+        writer.start()
+        writer.join(60)
+        assert writer.exitcode == -signal.SIGKILL
+        store = VerdictStore(tmp_path / str(size), Scripted())
+        missing = store.missing(pairs("first", "2", "second", "4", "5", "6"))
+        assert len(missing) == 4 - size // 200  # a line has just under 200 bytes here
+        list(store.judge_missing(missing))
+        assert sorted(rows(store)) == ["2", "4", "5", "6", "first", "second"]
+
+
+def test_of_two_processes_that_judge_the_same_the_first_one_counts(tmp_path: Path) -> None:
+    class Contrary(Scripted):
+        def judge(self, pairs: Sequence[Pair]) -> Iterator[Judgement]:
+            return ((pair, Outcome.second, f"contrary {pair.first}") for pair in pairs)
+
+    one, other = VerdictStore(tmp_path, Scripted()), VerdictStore(tmp_path, Contrary())
+    list(one.judge_missing(pairs("a", "b", "?c")))
+    assert len(other.missing(pairs("a", "b", "?c", "d"))) == 4, "it was opened before"
+    list(other.judge_missing(pairs("a", "b", "?c", "d", "d")))
+    assert rows(other) == ["a", "b", "?c", "contrary ?c", "contrary d"], "an invalid verdict does not count as one"
+    assert other.outcome(pairs("a")[0]) is Outcome.first
+    assert other.outcome(pairs("?c")[0]) is Outcome.second
+    list(one.judge_missing(pairs("?c", "d")))
+    assert len(rows(one)) == 5
+    assert one.outcomes == other.outcomes == VerdictStore(tmp_path, Scripted()).outcomes
+
+
+def test_a_store_that_is_edited_while_it_is_open(tmp_path: Path) -> None:
+    store = VerdictStore(tmp_path, Scripted())
+    list(store.judge_missing(pairs("a", "b", "c")))
+    whole = store.path.read_bytes()
+    store.path.write_bytes(whole[whole.index(b"\n") + 1 :])
+    list(store.judge_missing(pairs("d")))
+    assert rows(store) == ["b", "c", "d"]
+    store.path.unlink()
+    list(store.judge_missing(pairs("e")))
+    assert rows(store) == ["e"]
+
+
+def test_what_could_not_be_written_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = VerdictStore(tmp_path, Scripted())
+    list(store.judge_missing(pairs("a")))
+
+    def full(handle: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(UserError, match=r"scripted\.jsonl: cannot be written \(No space left on device\)"):
+            list(store.judge_missing(pairs("b")))
+    assert [pair.first for pair in store.missing(pairs("a", "b"))] == ["b"]
+    list(store.judge_missing(pairs("b")))
+    assert rows(store) == ["a", "b"]
 
 
 def test_a_broken_row_is_reported_with_its_line(tmp_path: Path) -> None:
@@ -202,4 +289,5 @@ def test_several_processes_append_whole_lines(tmp_path: Path) -> None:
     for worker in workers:
         worker.join(60)
         assert worker.exitcode == 0
-    assert len(VerdictStore(tmp_path, Scripted()).outcomes) == 180
+    store = VerdictStore(tmp_path, Scripted())
+    assert len(store.outcomes) == len(rows(store)) == 180

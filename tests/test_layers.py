@@ -9,15 +9,20 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 LAYERS = (
     ("facts", {"errors", "languages"}),
-    ("shapes", {"config", "records"}),
+    ("shapes", {"config", "records", "stamps"}),
     ("pure", {"mixture", "scoring", "stats", "identify"}),
-    ("edges", {"embedded", "corpora", "frames", "models", "cells", "tracking", "wandb_logger"}),
-    ("stages", {"adapters", "attention", "packing", "learner", "tuning", "generation", "judges", "analysis"}),
+    ("edges", {"embedded", "corpora", "frames", "models", "cells", "ranks", "slots", "tracking", "wandb_logger"}),
+    (
+        "stages",
+        {"adapters", "attention", "packing", "learner", "fitting", "tuning", "generation", "judges", "analysis"},
+    ),
     ("of evaluate", {"references", "scoreboard"}),
     ("jobs", {"jobs"}),
+    ("of sweeps", {"cellfile", "plan", "pool", "board"}),
     ("flows", {"train", "evaluate", "analyze"}),
     ("sweep", {"sweep"}),
-    ("doors", {"doors"}),
+    ("processes", {"worker"}),
+    ("doors", {"explain", "composition", "doors"}),
     ("Hydra's way in", {"pinch_launcher"}),
 )
 RANK = {name: rank for rank, (_, names) in enumerate(LAYERS) for name in names}

@@ -166,6 +166,30 @@ def test_turns_are_house_monotone(weights: dict[str, float], total: int) -> None
     assert mixture.turns(weights, order, total) == mixture.turns(weights, order, 200)[:total]
 
 
+@given(
+    st.dictionaries(st.sampled_from(FIVE), st.sampled_from([0.5, 1.0, 1.5, 3.0, 7.0]), min_size=1), st.integers(0, 200)
+)
+def test_turns_follow_webster(weights: dict[str, float], total: int) -> None:
+    """The method word for word: the next goes to the largest weight / (2 * got + 1), ties in the given order."""
+    order = sorted(weights, reverse=True)
+    got = dict.fromkeys(order, 0)
+    expected = []
+    for _ in range(total):
+        best = max(order, key=lambda code: weights[code] / (2 * got[code] + 1))
+        got[best] += 1
+        expected.append(best)
+    assert mixture.turns(weights, order, total) == expected
+
+
+def test_a_plan_is_nobody_elses() -> None:
+    """What is kept of an earlier plan is not what was handed out."""
+    first = mixture.plan(IDS, "en", SIX, budget=100, asked=50, seed=1)
+    before = dict(first.languages)
+    first.languages.clear()
+    assert mixture.plan(IDS, "en", SIX, budget=100, asked=50, seed=1).languages == before
+    assert mixture.plan(IDS, "en", SIX, budget=100, asked=50, seed=2).languages != before
+
+
 @given(st.integers(1, 400), st.integers(1, 400))
 def test_larger_budgets_contain_smaller_ones(one: int, two: int) -> None:
     small, large = sorted((one, two))

@@ -18,7 +18,7 @@ from pinch import adapters, learner, packing
 from pinch.config import DType, LossUnit, Method, Packing, Schedule, TuningConfig
 from pinch.errors import CellError, UserError
 from pinch.generation import assert_adapter_active, attach
-from pinch.learner import loss_weights, rate_factor
+from pinch.learner import loss_weights, rate_factor, shares
 from pinch.records import Example
 from pinch.tuning import TuningFacts, schedule, tune
 from tiny import LANGUAGES, make_examples
@@ -77,6 +77,28 @@ def test_order_depends_on_its_arguments_only() -> None:
 def test_loss_units_by_hand() -> None:
     assert loss_weights([1, 3], LossUnit.token) == [0.25, 0.25]
     assert loss_weights([1, 3, 0], LossUnit.example) == [0.5, 0.5 / 3, 0.0]
+
+
+def test_shares_of_ranks_by_hand() -> None:
+    assert shares([5, 1, 4, 2, 3], 2) == [[0, 1, 3], [2, 4]], "5 4 3 2 1 go to 0 1 1 0 0: 8 tokens and 7"
+    assert shares([7, 7, 7], 1) == [[0, 1, 2]]
+    assert shares([3], 3) == [[0], [], []]
+    assert shares([], 2) == [[], []]
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 8])
+@pytest.mark.parametrize("unit", list(LossUnit))
+def test_shares_are_all_of_the_step_once_and_balanced(world: int, unit: LossUnit) -> None:
+    draw = random.Random(world)
+    sizes = [draw.randint(2, 200) for _ in range(32)]
+    counts = [draw.randint(1, size) for size in sizes]
+    taken = shares(sizes, world)
+    assert sorted(place for share in taken for place in share) == list(range(32))
+    assert max(map(len, taken)) - min(map(len, taken)) <= 1
+    tokens = [sum(sizes[place] for place in share) for share in taken]
+    assert max(tokens) - min(tokens) <= max(sizes)
+    weights = loss_weights(counts, unit)  # of the whole step, so what the ranks add up is its mean
+    assert sum(weights[place] * counts[place] for share in taken for place in share) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("unit", list(LossUnit))

@@ -4,6 +4,7 @@ In and out: networks, and the folders <cell>/adapter (PEFT's own format) and <ce
 that are handed in keep their weights and their layers.
 """
 
+import copy
 import shutil
 import tempfile
 import warnings
@@ -67,16 +68,25 @@ def network(model: "PreTrainedModel | PeftModel") -> PreTrainedModel:
     return model if isinstance(model, PreTrainedModel) else cast(PreTrainedModel, model.get_base_model())
 
 
-def save(model: "PreTrainedModel | PeftModel", loaded: Loaded, folder: Path) -> None:
-    """Write <folder>/adapter or, in the precision that the model was loaded in, <folder>/model."""
+def save(
+    model: "PreTrainedModel | PeftModel", loaded: Loaded, folder: Path, whole: dict[str, torch.Tensor] | None = None
+) -> None:
+    """Write <folder>/adapter or, in the precision that the model was loaded in, <folder>/model. `whole`: the trained weights
+    of a model whose own are spread over several ranks."""
     if isinstance(model, PreTrainedModel):
+        if whole is not None:
+            model = copy.deepcopy(loaded.model)
+            with torch.no_grad():
+                for name, weight in model.named_parameters():
+                    weight.copy_(whole[name])
         cast(torch.nn.Module, model).to(loaded.model.dtype)
         with _folder(folder / "model") as target, hushed():
             model.save_pretrained(target)
             loaded.tokenizer.save_pretrained(target)
         return
     with _folder(folder / "adapter") as target, _peft_hushed():
-        model.save_pretrained(str(target), save_embedding_layers=False)  # "auto" would ask the hub
+        # embedding layers "auto" would ask the hub
+        model.save_pretrained(str(target), save_embedding_layers=False, state_dict=whole)
         (target / "README.md").unlink(missing_ok=True)  # an empty form
 
 

@@ -88,6 +88,7 @@ class PlanShow(Enum):
     off = "off"
     table = "table"
     json = "json"
+    files = "files"
 
 
 class TrackingMode(Enum):
@@ -405,7 +406,9 @@ class PlanConfig:
     name: str = "off"
     """Short name of the group."""
     show: PlanShow = PlanShow.off
-    """table: print the plan and stop; json: the same for programs; off: run. `plan=true` is `plan=table`."""
+    """table: print the plan and stop (plan=true says the same); json: the plan for programs; files: write a cell file for
+    every cell that is not done and print their paths, for a scheduler whose jobs are `python -m pinch.worker FILE`; off:
+    run."""
     add_references: bool = False
     """Add the cells that scores are measured against (monolingual models, the untuned model) where they are missing, to
     the plan and to the sweep."""
@@ -438,6 +441,16 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_workspace(self.workspace)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What one job of a sweep asks for: the words that set it apart on the command line, and its settings, or else the one
+    line that says why they cannot be."""
+
+    words: list[str]
+    settings: TrainConfig | None
+    error: str = ""
 
 
 @dataclass

@@ -4,38 +4,67 @@
 prepares all of its cells before the first one starts, a plan prepares them and starts none.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from pinch import cells, corpora, mixture, models
 from pinch.cells import Cell
 from pinch.config import Method, TrainConfig
 from pinch.corpora import Corpus
+from pinch.errors import UserError
 from pinch.mixture import Plan
 from pinch.records import Prompt
 
 
 @dataclass(frozen=True)
 class Job:
-    """A cell that could be run: its settings, and what follows from them without torch."""
+    """A cell that could be run: its settings, and what follows from them without torch. `digests` are those of `prompts`."""
 
     settings: TrainConfig
     cell: Cell
     corpus: Corpus
     plan: Plan
     prompts: dict[str, list[Prompt]]
+    digests: dict[str, str]
 
     def unanswered(self) -> dict[str, list[Prompt]]:
         """The languages whose answers are missing, or belong to other prompts than today's."""
         have = cells.answered(self.cell)
-        return {
-            code: prompts for code, prompts in self.prompts.items() if have.get(code) != cells.prompts_digest(prompts)
-        }
+        return {code: prompts for code, prompts in self.prompts.items() if have.get(code) != self.digests[code]}
 
     def tuned(self) -> bool:
-        return self.cell.untuned or cells.is_done(self.cell.folder, "tune")
+        """Whether there are weights to answer with."""
+        return self.cell.untuned or cells.tuned(self.cell)
 
     def done(self) -> bool:
-        return self.tuned() and not self.unanswered()
+        """Whether there is nothing to do. Weights that were removed after all was answered are not trained again."""
+        return not self.unanswered() and (self.cell.untuned or cells.is_done(self.cell.folder, "tune"))
+
+    def joined(self, other: "Job") -> "Job":
+        """The same cell with the evaluation languages of both."""
+        return replace(self, prompts=self.prompts | other.prompts, digests=self.digests | other.digests)
+
+
+def prepare_all(settings: Sequence[TrainConfig]) -> list[Job]:
+    """The jobs of many settings, one per distinct cell.
+
+    Raises UserError for the first settings that cannot be trained, saying which of several they are."""
+    jobs = []
+    for number, wish in enumerate(settings, start=1):
+        try:
+            jobs.append(prepare(wish))
+        except UserError as error:
+            raise UserError(f"cell {number} of {len(settings)}: {error}" if len(settings) > 1 else str(error)) from None
+    return distinct(jobs)
+
+
+def distinct(jobs: Iterable[Job]) -> list[Job]:
+    """One job per cell (and workspace), in the order of the first of each; evaluation languages of duplicates are joined."""
+    found: dict[str, Job] = {}
+    for job in jobs:
+        place = str(job.cell.folder)
+        found[place] = found[place].joined(job) if place in found else job
+    return list(found.values())
 
 
 def prepare(settings: TrainConfig) -> Job:
@@ -46,11 +75,11 @@ def prepare(settings: TrainConfig) -> Job:
     cell = cells.define(
         settings,
         model_fingerprint=models.fingerprint(settings.model),
-        corpus_fingerprint=corpus.fingerprint(),
+        corpus_fingerprint=corpus.fingerprint,
         plan=plan.languages,
         asked=plan.asked,
     )
-    return Job(settings, cell, corpus, plan, prompts)
+    return Job(settings, cell, corpus, plan, prompts, {code: corpus.digests[code] for code in prompts})
 
 
 def draw(settings: TrainConfig, corpus: Corpus) -> Plan:

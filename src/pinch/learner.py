@@ -1,13 +1,14 @@
 """Stage tune, inner part: the LightningModule, which is loss, optimizer and schedule of one cell.
 
-One "batch" of Lightning is one optimizer step: a list of example numbers. The module cuts it into micro-batches itself, so
-the loss is normalised over the whole step and the gradient does not depend on the micro-batch.
+One "batch" of Lightning is one optimizer step: a list of example numbers. The module takes its rank's share of it and cuts
+that into micro-batches itself, so the loss is normalised over the whole step, and the gradient depends on neither the number
+of ranks nor the micro-batch.
 """
 
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -20,6 +21,7 @@ from pinch import packing
 from pinch.config import LossUnit, Schedule, TuningConfig
 from pinch.errors import CellError
 from pinch.frames import Encoded
+from pinch.ranks import ALONE, Ranks, local
 from pinch.records import Example
 
 
@@ -66,6 +68,25 @@ def loss_weights(counts: Sequence[int], unit: LossUnit) -> list[float]:
     return [1 / (taught * count) if count else 0.0 for count in counts]
 
 
+def checksums(weights: Iterable[Tensor]) -> list[int]:
+    """One number per tensor that changes when any of its bits does (but for rare coincidences); of what this rank holds."""
+    integers = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    held = [local(weight.detach()) for weight in weights]
+    return [int(weight.view(integers[weight.element_size()]).sum(dtype=torch.int64)) for weight in held]
+
+
+def shares(sizes: Sequence[int], world: int) -> list[list[int]]:
+    """Which sequences of a step each rank takes, as places in `sizes` (tokens of each sequence), in their order.
+
+    The longest first, the ranks in turn, back and forth: numbers differ by one at most, tokens by little."""
+    order = sorted(range(len(sizes)), key=lambda place: (-sizes[place], place))
+    turns = [*range(world), *reversed(range(world))]
+    taken: list[list[int]] = [[] for _ in range(world)]
+    for turn, place in enumerate(order):
+        taken[turns[turn % len(turns)]].append(place)
+    return [sorted(share) for share in taken]
+
+
 def rate_factor(step: int, total: int, warmup: int, schedule: Schedule) -> float:
     """Factor of the peak learning rate in step 0..total-1: a linear rise that reaches 1 in step `warmup` - 1, then a
     line or half a cosine that would reach 0 in step `total`, or a constant."""
@@ -78,8 +99,8 @@ def rate_factor(step: int, total: int, warmup: int, schedule: Schedule) -> float
 
 
 class Learner(LightningModule):
-    """Trains the parameters of `net` that require a gradient. Raises CellError for a loss or gradient that is no number
-    and for a first step that changed no weight."""
+    """Trains the parameters of `net` that require a gradient, together with the other ranks. Raises CellError, on every
+    rank, for a loss that is no number and for a first step that changed no weight."""
 
     def __init__(
         self,
@@ -90,6 +111,7 @@ class Learner(LightningModule):
         packed: bool,
         filler: int,
         progress: Callable[[int, int], None],
+        ranks: Ranks = ALONE,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -99,6 +121,7 @@ class Learner(LightningModule):
         self._trained = [weight for weight in net.parameters() if weight.requires_grad]
         self._course, self._settings, self._lr = course, settings, lr
         self._packed, self._filler, self._progress = packed, filler, progress
+        self._ranks = ranks
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LambdaLR]]:
         settings, total = self._settings, len(self._course.steps)
@@ -122,14 +145,14 @@ class Learner(LightningModule):
         assert not isinstance(optimizer, list)
         assert isinstance(schedule, torch.optim.lr_scheduler.LambdaLR)
         lr = float(optimizer.param_groups[0]["lr"])
-        before = self._checksums() if batch_idx == 0 else None
+        before = checksums(self._trained) if batch_idx == 0 else None
         loss = self._backward(batch, batch_idx)
         if self._settings.clip:
             torch.nn.utils.clip_grad_norm_(self._trained, self._settings.clip)
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
-        if before is not None and before == self._checksums():
+        if before is not None and not any(self._ranks.gather(before != checksums(self._trained))):
             raise CellError("the first step changed no weight; raise tuning.lr, or check tuning.target")
         self._record(batch, batch_idx, loss, lr, time.perf_counter() - started)
 
@@ -138,23 +161,36 @@ class Learner(LightningModule):
         rows = self._course.rows
         weights = loss_weights([rows[number].supervised for number in batch], self._settings.loss_unit)
         total = torch.zeros((), device=self._net[0].device)
+        broken = ""
         for part, share in self._micro_batches(batch, weights):
             micro = self._batch([rows[number] for number in part], share)
             logits = packing.supervised_logits(self._net[0], micro).float()
             losses = cross_entropy(logits, micro.targets, reduction="none")
             loss = losses @ micro.weights
-            self._refuse_nan(losses, micro, part, step)
-            self.manual_backward(loss)
+            broken = broken or self._broken(losses, micro, part)
+            self.manual_backward(loss)  # even of a broken loss: other ranks wait for it
             total += loss.detach()
-        return float(total)
+        loss_of_step, number_broken = self._ranks.sum(float(total), float(bool(broken)))
+        if number_broken:
+            words = next(filter(None, self._ranks.gather(broken)))
+            raise CellError(f"step {step + 1}: the loss is no number in {words}; lower tuning.lr")
+        if self._ranks.spread_on is None:  # else they are summed as they are made
+            self._ranks.sum_gradients(self._trained)
+        return loss_of_step
 
     def _micro_batches(self, batch: list[int], weights: list[float]) -> Iterator[tuple[list[int], list[float]]]:
-        """Numbers and weights of the sequences of each forward pass; those without a supervised token teach nothing."""
+        """Numbers and weights of the sequences of this rank's forward passes; those without a supervised token teach
+        nothing. Where the ranks need each other's weights, all have the same number of passes, if need be with one sequence
+        of weight 0."""
+        rows = self._course.rows
+        taught = [pair for pair in zip(batch, weights, strict=True) if rows[pair[0]].supervised > 0]
+        all_shares = shares([len(rows[number].ids) for number, _ in taught], self._ranks.world)
+        mine = [taught[place] for place in all_shares[self._ranks.rank]]
         size = self._settings.micro_batch or len(batch)
-        taught = [pair for pair in zip(batch, weights, strict=True) if self._course.rows[pair[0]].supervised > 0]
-        for start in range(0, len(taught), size):
-            part = taught[start : start + size]
-            part.sort(key=lambda pair: len(self._course.rows[pair[0]].ids))  # attention is per group of like lengths
+        passes = range(0, max(map(len, all_shares)) if self._ranks.spread_on else len(mine), size)
+        for start in passes:
+            part = mine[start : start + size] or [(taught[0][0], 0.0)]
+            part.sort(key=lambda pair: len(rows[pair[0]].ids))  # attention is per group of like lengths
             yield [number for number, _ in part], [weight for _, weight in part]
 
     def _batch(self, rows: list[Encoded], weights: list[float]) -> packing.Batch:
@@ -163,20 +199,16 @@ class Learner(LightningModule):
             return packing.pack(rows, weights, device)
         return packing.pad(rows, weights, self._filler, device)
 
-    def _refuse_nan(self, losses: Tensor, batch: packing.Batch, part: list[int], step: int) -> None:
+    def _broken(self, losses: Tensor, batch: packing.Batch, part: list[int]) -> str:
+        """The examples whose loss is no number, in words; empty when there are none."""
         bad = ~torch.isfinite(losses.detach())
         if not bool(bad.any()):
-            return
+            return ""
         owners = sorted({batch.owners[index] for index in bad.nonzero().flatten().tolist()})
         names = [self._course.examples[part[owner]] for owner in owners[:5]]
         listed = ", ".join(f"{example.id} ({example.language})" for example in names)
         more = f" and {len(owners) - 5} more" if len(owners) > 5 else ""
-        raise CellError(f"step {step + 1}: the loss is no number in examples {listed}{more}; lower tuning.lr")
-
-    def _checksums(self) -> list[int]:
-        """One number per trained tensor that changes when any of its bits does (but for rare coincidences)."""
-        integers = {4: torch.int32, 2: torch.int16, 8: torch.int64}
-        return [int(w.detach().view(integers[w.element_size()]).sum(dtype=torch.int64)) for w in self._trained]
+        return f"examples {listed}{more}"
 
     def _record(self, batch: list[int], step: int, loss: float, lr: float, seconds: float) -> None:
         course = self._course

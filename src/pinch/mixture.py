@@ -5,10 +5,13 @@ languages, settings, seed) and of nothing else, so it can be printed, tested and
 """
 
 import hashlib
+import heapq
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import cycle, islice
 
 from pinch.errors import UserError
 
@@ -58,14 +61,27 @@ def multilingual_count(budget: int, fraction: float | None, count: int | None) -
     return budget if fraction is None else int(fraction * budget + 0.5)
 
 
-def select(ids: Sequence[str], budget: int) -> list[str]:
+def select(ids: Sequence[str], budget: int) -> tuple[str, ...]:
     """The ids of a budget: the same for every mixture and seed, a larger budget contains a smaller one.
 
     Ids are ranked by their SHA-256, so neither the order of a file nor of a dict matters.
     Raises UserError when the corpus is too small."""
     if budget > len(ids):
         raise UserError(f"mixture.budget={budget} is larger than the corpus of {len(ids)} examples; lower the budget")
-    return sorted(ids, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest())[:budget]
+    return _ranked(tuple(ids))[:budget]
+
+
+@lru_cache(maxsize=8)
+def _ranked(ids: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(ids, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()))
+
+
+@lru_cache(maxsize=64)
+def _shuffled(ids: tuple[str, ...], salt: str) -> tuple[str, ...]:
+    """The seeded permutation of ids that all mixtures of a sweep share."""
+    order = list(ids)
+    random.Random(f"ids/{salt}").shuffle(order)
+    return tuple(order)
 
 
 def turns(weights: Mapping[str, float], order: Sequence[str], total: int) -> list[str]:
@@ -74,12 +90,16 @@ def turns(weights: Mapping[str, float], order: Sequence[str], total: int) -> lis
     Webster's method (Sainte-Lague): the next example goes to the language with the largest weight / (2 * got + 1), ties
     in the given order. It is house-monotone, so the examples of a smaller total are a prefix of a larger one's; with
     equal weights it takes turns, which is the largest-remainder allocation."""
-    got = dict.fromkeys(order, 0)
+    if len({weights[code] for code in order}) == 1:
+        return list(islice(cycle(order), total))
+    queue = [(-weights[code], place, 0) for place, code in enumerate(order)]
+    heapq.heapify(queue)
     result = []
     for _ in range(total):
-        best = max(order, key=lambda code: weights[code] / (2 * got[code] + 1))
-        got[best] += 1
-        result.append(best)
+        _, place, got = queue[0]
+        code = order[place]
+        result.append(code)
+        heapq.heapreplace(queue, (-weights[code] / (2 * got + 3), place, got + 1))
     return result
 
 
@@ -126,11 +146,10 @@ def plan(
     if not over or asked == 0:
         return Plan(dict.fromkeys(chosen, base), 0, ())
     salt = f"{seed}" if nested else f"{seed}/{asked}"
-    random.Random(f"ids/{salt}").shuffle(chosen)
     order = sorted(over)
     random.Random(f"languages/{salt}").shuffle(order)
     share = turns(allocation_weights(order, allocation, weights, temperature), order, asked)
-    assigned = dict(zip(chosen, share + [base] * (budget - asked), strict=True))
+    assigned = dict(zip(_shuffled(chosen, salt), share + [base] * (budget - asked), strict=True))
     return Plan(assigned, asked, tuple(order))
 
 
@@ -145,9 +164,8 @@ def plan_counts(ids: Sequence[str], base: str, counts: Mapping[str, int], *, bud
     total = sum(counts.values())
     if total > budget:
         raise UserError(f"mixture.counts add up to {total}, more than the budget of {budget}; lower them")
-    random.Random(f"ids/{seed}").shuffle(chosen)
     share = [code for code in sorted(counts) for _ in range(counts[code])]
-    assigned = dict(zip(chosen, share + [base] * (budget - total), strict=True))
+    assigned = dict(zip(_shuffled(chosen, str(seed)), share + [base] * (budget - total), strict=True))
     return Plan(assigned, total, tuple(sorted(code for code in counts if counts[code])))
 
 

@@ -14,12 +14,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pinch.config import Accelerator, DType, ModelConfig, ModelSource, TrainerConfig
 from pinch.errors import UserError, did_you_mean
 from pinch.frames import Encoded, Frame, make_frame
+from pinch.stamps import Stamp, stamps
 
 if TYPE_CHECKING:
     import torch
@@ -74,17 +76,28 @@ def fingerprint(model: ModelConfig) -> str:
     """A name for the weights and the tokenizer: equal names mean equal models.
 
     Local folders: SHA-256 over names and contents of config, tokenizer and weight files; of a weight file above 64 MiB
-    only the size and the first and last MiB are read. Hub ids: the id and the revision, as given."""
+    only the size and the first and last MiB are read. Hub ids: the id and the revision, as given. What is read is read
+    once per process, as long as the files stay the same."""
     if model.source is ModelSource.embedded:
-        from pinch.embedded import base
-
-        return f"embedded-{base.recipe_hash()}"
+        return _embedded()
     folder = _local(model)
     if folder is None:
         return f"{model.path}@{model.revision or 'main'}"
+    return _hashed(stamps(_files(folder)))
+
+
+@cache
+def _embedded() -> str:
+    from pinch.embedded import base
+
+    return f"embedded-{base.recipe_hash()}"
+
+
+@lru_cache(maxsize=32)
+def _hashed(files: tuple[Stamp, ...]) -> str:
     total = hashlib.sha256()
-    for path in _files(folder):
-        total.update(f"{path.name}\0{path.stat().st_size}\0{_content(path)}\n".encode())
+    for name, size, *_ in files:
+        total.update(f"{Path(name).name}\0{size}\0{_content(Path(name))}\n".encode())
     return f"folder-{total.hexdigest()[:16]}"
 
 
@@ -155,8 +168,9 @@ def _content(path: Path) -> str:
 # --- loading -------------------------------------------------------------------------------------------------------
 
 
-def load(model: ModelConfig, location: str, device: "torch.device") -> Loaded:
-    """Model, tokenizer and frame from what `locate` gave. Raises UserError, one line, for whatever cannot be loaded."""
+def load(model: ModelConfig, location: str, device: "torch.device", place: "torch.device | None" = None) -> Loaded:
+    """Model, tokenizer and frame from what `locate` gave, to compute on `device`; its weights lie in the memory of `place`,
+    if that is another. Raises UserError, one line, for whatever cannot be loaded."""
     from transformers import AutoTokenizer
 
     where = model.name if model.source is ModelSource.embedded else location
@@ -164,7 +178,7 @@ def load(model: ModelConfig, location: str, device: "torch.device") -> Loaded:
     with explained(where):
         tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
         config = _causal_config(location, revision, where)
-        net = load_weights(location, config, _dtype(model.dtype, device), device, revision)
+        net = load_weights(location, config, _dtype(model.dtype, device), place or device, revision)
     _refuse_bidirectional(net, where)
     frame = make_frame(tokenizer, model.template, where)
     embeddings: Any = net.get_input_embeddings()
@@ -175,7 +189,7 @@ def load(model: ModelConfig, location: str, device: "torch.device") -> Loaded:
         )
     pad = tokenizer.pad_token_id  # masked everywhere, but looked up: some tokenizers name one that the model lacks
     pad = frame.end if pad is None or pad >= size else int(pad)
-    return Loaded(net, tokenizer, frame, device, _context(model, config, where), pad)
+    return Loaded(net, tokenizer, frame, place or device, _context(model, config, where), pad)
 
 
 def _refuse_bidirectional(net: "PreTrainedModel", where: str) -> None:

@@ -3,15 +3,15 @@
 Arrays of item scores go in (numpy floats, one row per prompt, NaN = missing where said), small frozen records come out,
 in the unit of the input (elsewhere in Pinch: per cent, 0..100). Items are the same prompts in every language and every
 cell, so differences are taken item by item and averages over languages are clustered by prompt. No I/O, no global
-random state: whatever draws takes a seed.
+random state: whatever draws takes a seed. Quantiles come from scipy.special (ndtri: normal, stdtrit: t), as scipy.stats
+takes a second to import.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 Array = NDArray[np.float64]
 Bounds = tuple[float, float]
@@ -116,9 +116,9 @@ def paired(first: Array, second: Array, confidence: float = 0.95) -> Difference:
         t = float(np.sign(centre) * np.inf) if centre else 0.0
         return Difference(centre, 0.0, centre, centre, n, t, 2.0 ** (1 - n) if centre else 1.0)
     se = float(gaps.std(ddof=1) / np.sqrt(n))
-    width = float(student.ppf((1 + confidence) / 2, n - 1)) * se
+    width = float(stdtrit(n - 1, (1 + confidence) / 2)) * se
     t = centre / se
-    return Difference(centre, se, centre - width, centre + width, n, t, float(2 * student.sf(abs(t), n - 1)))
+    return Difference(centre, se, centre - width, centre + width, n, t, float(2 * stdtr(n - 1, -abs(t))))
 
 
 def sign_flip(z: Array, resamples: int = 10_000, seed: int = 0) -> float:
@@ -176,7 +176,7 @@ def bands(
 def _max_t(residuals: Array, confidence: float, resamples: int, seed: int) -> float:
     """Quantile of the largest |t| over the columns of residuals [items, points] under resampling of the items."""
     items, points = residuals.shape
-    pointwise = float(student.ppf((1 + confidence) / 2, max(items - 1, 1)))
+    pointwise = float(stdtrit(max(items - 1, 1), (1 + confidence) / 2))
     if points == 0 or items < 2:
         return pointwise
     scaled = residuals / np.sqrt(np.square(residuals).sum(axis=0))
@@ -186,7 +186,7 @@ def _max_t(residuals: Array, confidence: float, resamples: int, seed: int) -> fl
         weights = rng.multinomial(items, np.full(items, 1 / items), size=rows)
         largest.append(np.abs(weights @ scaled).max(axis=1))
     on_normal = float(np.quantile(np.concatenate(largest), confidence))
-    return max(pointwise, float(student.isf(norm.sf(on_normal), items - 1)))
+    return max(pointwise, float(-stdtrit(items - 1, ndtr(-on_normal))))
 
 
 def minimum_detectable(
@@ -199,15 +199,15 @@ def minimum_detectable(
     if n < 1 or not 0 <= tie_rate <= 1:
         raise ValueError(f"n={n} must be 1 or more and tie_rate={tie_rate} lie in 0..1")
     variance = (1 - tie_rate) / 4 * (1 if r is None else 2 * (1 - r))
-    return float(100 * (norm.isf(alpha / 2) + norm.ppf(power)) * np.sqrt(variance / n))
+    return float(100 * (ndtri(power) - ndtri(alpha / 2)) * np.sqrt(variance / n))
 
 
 def _estimate(centre: float, se: float, n: int, constant: bool, confidence: float, bounds: Bounds) -> Estimate:
     """The interval: t, or that of `_constant` where the units do not differ; never outside `bounds`."""
     if n == 1 or constant:
-        low, high = _constant(centre, n, float(norm.ppf((1 + confidence) / 2)), bounds)
+        low, high = _constant(centre, n, float(ndtri((1 + confidence) / 2)), bounds)
     else:
-        width = float(student.ppf((1 + confidence) / 2, n - 1)) * se
+        width = float(stdtrit(n - 1, (1 + confidence) / 2)) * se
         low, high = centre - width, centre + width
     return Estimate(centre, se, max(low, bounds[0]), min(high, bounds[1]), n)
 

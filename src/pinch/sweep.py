@@ -1,146 +1,226 @@
-"""Flow: many cells, one after the other in this process.
+"""Flow: many cells, in worker processes.
 
 All settings are checked before the first cell starts (a typo in the last one costs nothing), settings that mean the same
-cell run once, finished cells are skipped, a cell that fails does not stop the rest, and a table says how it went.
+cell run once, finished cells are skipped without importing torch, cells that another sweep has at work are waited for, a
+cell that fails does not stop the rest, and a table says how it went.
 """
 
-import gc
-import os
 import time
-import traceback
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from pinch import cells, train
-from pinch.cells import Cell
-from pinch.config import Show, TrainConfig
-from pinch.errors import PinchError, UserError
-from pinch.jobs import Job, prepare
+from pinch import cellfile, cells, slots
+from pinch.board import Board, Ran, mixture_table, summary
+from pinch.config import OnFailure, PlanShow, Show, SweepConfig, TrainConfig, Wish
+from pinch.errors import UserError
+from pinch.jobs import Job, distinct, prepare, prepare_all
+from pinch.pool import WORKER, Event, Pool
 
-
-@dataclass(frozen=True)
-class Ran:
-    """How a cell went: state is done, skipped, busy (another process has it) or failed."""
-
-    cell: Cell
-    state: str
-    seconds: float = 0.0
-    error: str = ""
+LOOK = 1.0
+"""Seconds between two looks at a cell that another sweep has."""
 
 
-def sweep(settings: Sequence[TrainConfig], console: Console | None = None) -> int:
-    """Run the cells that the settings mean. Gives the exit code: 0, or 1 when a cell failed or another process has it.
+def sweep(wishes: Sequence[Wish], console: Console | None = None) -> int:
+    """Run the cells that the wishes mean, or show what they mean. Gives the exit code: 0, or 1 when a cell was not finished.
 
-    Raises UserError before anything is trained when any of the settings cannot be."""
+    Raises UserError before anything is trained when any of the wishes cannot be."""
     console = console or Console(stderr=False)
+    first = next((wish.settings for wish in wishes if wish.settings), None)
+    if first and first.plan.show in (PlanShow.table, PlanShow.json):
+        return _plan(wishes, first.plan.show, console)
+    settings = refuse(wishes)
     jobs = prepare_all(settings)
+    if settings[0].plan.add_references:
+        from pinch import plan  # only where it is asked for: it takes scipy
+
+        jobs = distinct([*jobs, *map(prepare, plan.missing_references(jobs, plan.existing(jobs)[0]))])
+    if settings[0].show is Show.mixture:
+        for job in jobs:
+            console.print(job.cell.id, soft_wrap=True, highlight=False)
+            console.print(mixture_table(job))
+        return 0
+    if settings[0].plan.show is PlanShow.files:
+        for job in jobs:
+            if not job.done():
+                print(cellfile.write(job))
+        return 0
     for where, number in {job.corpus.where: job.corpus.left_out() for job in jobs if job.plan.languages}.items():
         if number:
             console.print(f"note: {where}: {number} ids are not in every language and were left out", soft_wrap=True)
-    if settings[0].show is Show.mixture:
-        for job in jobs:
-            console.print(f"{job.cell.id}", soft_wrap=True, highlight=False)
-            console.print(mixture_table(job))
-        return 0
-    results = run_all(jobs, console)
-    console.print(summary(results, asked=len(settings)))
-    return 1 if any(result.state in ("failed", "busy") for result in results) else 0
+    results = Sweep(jobs, settings[0].sweep, console).run()
+    console.print(summary(results, asked=len(wishes)))
+    return 1 if any(result.state in ("failed", "left") for result in results) else 0
 
 
-def prepare_all(settings: Sequence[TrainConfig]) -> list[Job]:
-    """One job per distinct cell, in the order asked for; the evaluation languages of duplicates are joined.
+def _plan(wishes: Sequence[Wish], form: PlanShow, console: Console) -> int:
+    from pinch import plan
 
-    Raises UserError for the first settings that cannot be trained, saying which of several they are."""
-    jobs: dict[str, Job] = {}
-    for number, wish in enumerate(settings, start=1):
-        try:
-            job = prepare(wish)
-        except UserError as error:
-            raise UserError(f"cell {number} of {len(settings)}: {error}" if len(settings) > 1 else str(error)) from None
-        same = jobs.get(job.cell.id)
-        jobs[job.cell.id] = job if same is None else replace(same, prompts={**same.prompts, **job.prompts})
-    return list(jobs.values())
+    found = plan.make(wishes)
+    if form is PlanShow.json:
+        print(plan.to_json(found))
+    else:
+        plan.show(found, console)
+    return found.exit_code
 
 
-def run_all(jobs: Sequence[Job], console: Console) -> list[Ran]:
-    """Run the jobs one by one under a live progress display; failures are printed when they happen."""
-    results: list[Ran] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        overall = bars.add_task(f"{len(jobs)} cells", total=len(jobs))
-        current = bars.add_task("", total=1.0)
-        for number, job in enumerate(jobs, start=1):
-            bars.update(overall, description=f"cell {number} of {len(jobs)}")
-            result = run_one(job, lambda what, share: bars.update(current, description=what, completed=share))
-            results.append(result)
-            bars.advance(overall)
-            if result.state != "skipped":
-                took = f"  [dim]{result.seconds:.1f} s[/dim]" if result.state == "done" else ""
-                console.print(f"{MARKS[result.state]} {result.cell.id}{took}  {result.error}", soft_wrap=True)
-    return results
+def refuse(wishes: Sequence[Wish]) -> list[TrainConfig]:
+    """The settings of all wishes. Raises UserError for the first that cannot be, saying which of several it is."""
+    settings = []
+    alike = len({wish.error for wish in wishes}) == 1
+    for number, wish in enumerate(wishes, start=1):
+        if wish.settings is None:
+            raise UserError(wish.error if alike else f"cell {number} of {len(wishes)}: {wish.error}")
+        settings.append(wish.settings)
+    return settings
 
 
-MARKS = {
-    "done": "[green]done[/green]   ",
-    "skipped": "[dim]skipped[/dim]",
-    "busy": "[yellow]busy[/yellow]   ",
-    "failed": "[red]failed[/red] ",
-}
+@dataclass
+class _Turn:
+    """A job's turn: how often it was started, when it was last, and when to look at it again if somebody else has it."""
+
+    job: Job
+    attempts: int = 0
+    since: float = 0.0
+    look: float = 0.0
 
 
-def run_one(job: Job, report: train.Report) -> Ran:
-    """Run one job; whatever it raises, short of Ctrl-C, is this cell's failure and nobody else's."""
-    if job.done():
-        return Ran(job.cell, "skipped")
-    started = time.perf_counter()
-    try:
-        free = train.run(job, report)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        if not isinstance(error, PinchError) and os.environ.get("PINCH_DEBUG"):
-            traceback.print_exc()
-        return Ran(job.cell, "failed", time.perf_counter() - started, cells.describe(error))
-    finally:
-        gc.collect()
-    if not free:
-        return Ran(job.cell, "busy", error="another process is training it")
-    return Ran(job.cell, "done", time.perf_counter() - started)
+class Sweep:
+    """One sweep over distinct jobs: who is next, where it runs, and what to do about how it ended."""
 
+    def __init__(
+        self, jobs: Sequence[Job], settings: SweepConfig, console: Console, worker: Sequence[str] = WORKER
+    ) -> None:
+        self._jobs, self._settings, self._worker = jobs, settings, worker
+        self._board = Board(console, len(jobs))
+        self._next: deque[_Turn] = deque()
+        self._elsewhere: list[_Turn] = []
+        self._running: dict[int, _Turn] = {}
+        self._results: dict[Path, Ran] = {}
 
-def summary(results: Sequence[Ran], asked: int) -> Table:
-    """The table at the end of a sweep."""
-    states = {state: sum(result.state == state for result in results) for state in MARKS}
-    told = ", ".join(f"{number} {state}" for state, number in states.items() if number)
-    title = f"{asked} asked, {len(results)} distinct cells: {told}"
-    table = Table("state", "cell", "languages", "P", "seed", "seconds", "error", title=title, title_justify="left")
-    for result in results:
-        axes = result.cell.axes
-        names = " ".join(axes.languages) if axes.n_languages <= 6 else f"{axes.n_languages} languages"
-        table.add_row(
-            MARKS[result.state],
-            result.cell.id.rsplit("-", 1)[-1],
-            names or "untuned",
-            f"{100 * axes.fraction:.4g} %",
-            "" if axes.seed is None else str(axes.seed),
-            f"{result.seconds:.1f}" if result.seconds else "",
-            result.error,
-        )
-    return table
+    def run(self) -> list[Ran]:
+        """Every job's end, in the order of the jobs. KeyboardInterrupt ends the workers and goes on up."""
+        with self._board:
+            for job in self._jobs:
+                if job.done():
+                    self._end(None, Ran(job.cell, "skipped"))
+                else:
+                    self._next.append(_Turn(job))
+            if self._next:
+                places = slots.layout([turn.job.settings for turn in self._next], len(self._next))
+                with Pool(places, self._settings.stagger, self._worker) as pool:
+                    self._run_in(pool)
+        return [self._results[job.cell.folder] for job in self._jobs]
 
+    def _run_in(self, pool: Pool) -> None:
+        while self._next or self._elsewhere or self._running:
+            self._look_elsewhere()
+            if self._enough_failures():
+                self._leave()
+            for slot in pool.free():
+                if self._next and pool.ready(slot):
+                    self._start(pool, slot, self._next.popleft())
+            for event in pool.poll(0.2):
+                self._take(event)
+            self._end_overdue(pool)
+            self._board.tick()
 
-def mixture_table(job: Job) -> Table:
-    """The realised counts of a mixture."""
-    axes = job.cell.axes
-    table = Table("language", "examples", "share")
-    for code, number in axes.counts.items():
-        table.add_row(code, str(number), f"{100 * number / axes.budget:.2f} %")
-    plan = job.plan
-    table.add_row(
-        "all", str(axes.budget), f"{plan.asked} spread over {', '.join(plan.spread_over)}" if plan.asked else ""
-    )
-    return table
+    def _start(self, pool: Pool, slot: int, turn: _Turn) -> None:
+        """Start a job, unless another sweep has done it or is at it."""
+        job = turn.job
+        if job.done():
+            self._end(None, Ran(job.cell, "shared", error="by another sweep"))
+        elif cells.owner(job.cell):
+            self._wait(None, turn)
+        else:
+            turn.attempts += 1
+            turn.since = time.monotonic()
+            self._running[slot] = turn
+            self._board.begins(slot, job.cell)
+            pool.start(slot, cellfile.write(job), job.settings.trainer.devices)
+
+    def _take(self, event: Event) -> None:
+        if event.kind == "note":
+            self._board.note(event.text)
+            return
+        if event.kind == "progress":
+            self._board.progress(event.slot, event.text, event.share)
+            return
+        turn = self._running.pop(event.slot)
+        if event.kind == "busy":
+            self._wait(event.slot, turn)
+        elif event.kind == "failed":
+            self._failed(event.slot, turn, event.text, event.final)
+        elif turn.job.done():
+            self._end(event.slot, Ran(turn.job.cell, "done", time.monotonic() - turn.since))
+        else:
+            self._failed(event.slot, turn, "files are missing after it was done; is somebody else writing there?", True)
+
+    def _failed(self, slot: int, turn: _Turn, error: str, final: bool) -> None:
+        """Try again what may go well in another process; else that was it."""
+        cell = turn.job.cell
+        cells.fail(cell, error)
+        if not final:
+            error = f"{error} (log: {cell.folder / 'log.txt'})"
+        if not final and turn.attempts <= self._settings.retries:
+            self._board.retries(slot, error)
+            self._next.append(turn)
+        else:
+            self._end(slot, Ran(cell, "failed", time.monotonic() - turn.since, error))
+
+    def _end(self, slot: int | None, ran: Ran) -> None:
+        self._results[ran.cell.folder] = ran
+        self._board.ends(slot, ran)
+
+    def _end_overdue(self, pool: Pool) -> None:
+        limit = self._settings.timeout
+        for slot, turn in list(self._running.items()):
+            if limit is not None and time.monotonic() - turn.since > 60 * limit:
+                pool.kill(slot)
+                del self._running[slot]
+                self._failed(slot, turn, f"timed out after {limit:g} minutes (sweep.timeout)", False)
+
+    # --- other sweeps ----------------------------------------------------------------------------------------------
+
+    def _wait(self, slot: int | None, turn: _Turn) -> None:
+        turn.look = time.monotonic() + LOOK
+        self._elsewhere.append(turn)
+        self._board.waits(slot, self._waiting_for())
+
+    def _look_elsewhere(self) -> None:
+        """Cells that another sweep has finished are done; those it has let go of are ours to do."""
+        now = time.monotonic()
+        for turn in [turn for turn in self._elsewhere if now >= turn.look]:
+            turn.look = now + LOOK
+            if turn.job.done():
+                self._elsewhere.remove(turn)
+                self._end(None, Ran(turn.job.cell, "shared", error="by another sweep"))
+            elif cells.owner(turn.job.cell) is None:
+                self._elsewhere.remove(turn)
+                self._next.append(turn)
+            self._board.waits(None, self._waiting_for())
+
+    def _waiting_for(self) -> str:
+        owners = {str(owner) for turn in self._elsewhere if (owner := cells.owner(turn.job.cell))}
+        number = len(self._elsewhere)
+        return f"{number} at work elsewhere ({', '.join(sorted(owners))})" if number else ""
+
+    # --- giving up -------------------------------------------------------------------------------------------------
+
+    def _enough_failures(self) -> bool:
+        failed = sum(ran.state == "failed" for ran in self._results.values())
+        limit = 1 if self._settings.on_failure is OnFailure.stop else self._settings.max_failures
+        return limit is not None and failed >= limit
+
+    def _leave(self) -> None:
+        """Start no more; what is at work is brought to its end."""
+        if self._next or self._elsewhere:
+            self._board.say("[yellow]no more cells are started[/yellow] (sweep.on_failure, sweep.max_failures)")
+        for turn in [*self._next, *self._elsewhere]:
+            self._end(None, Ran(turn.job.cell, "left"))
+        self._next.clear()
+        self._elsewhere.clear()
+        self._board.waits(None, "")

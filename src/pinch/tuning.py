@@ -6,25 +6,19 @@ format) or <folder>/model (a Hugging Face folder), and <folder>/train_log.csv. T
 
 import copy
 import csv
+import hashlib
 import io
 import logging
 import random
 import resource
-import signal
-import threading
 import time
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import Logger
 from transformers import PreTrainedModel
 
@@ -32,8 +26,10 @@ from pinch import adapters, packing
 from pinch.attention import Unsupported
 from pinch.config import Method, Packing, TuningConfig
 from pinch.errors import CellError
-from pinch.learner import Course, Learner, StepLog
+from pinch.fitting import fit
+from pinch.learner import Course, Learner, StepLog, checksums
 from pinch.models import Loaded, random_state
+from pinch.ranks import ALONE, Ranks, local
 from pinch.records import Example, write_text
 
 if TYPE_CHECKING:
@@ -46,7 +42,8 @@ log = logging.getLogger(__name__)
 class TuningFacts:
     """What a tuning did. `supervised_tokens` per language over all steps; `truncated`: examples that lost the end of
     their response; `final_loss`: mean of the last ten steps, nats per unit; `packing`: packed or padded; `peak_memory`:
-    bytes, of the GPU's tensors or of the whole process on a CPU; `trained`: number of trained parameters."""
+    bytes, of the GPU's tensors or of the whole process on a CPU, where several ranks were at work of the largest; `trained`:
+    number of trained parameters."""
 
     steps: int
     supervised_tokens: dict[str, int]
@@ -80,31 +77,42 @@ def tune(
     folder: Path,
     logger: Logger | None,
     progress: Callable[[int, int], None],
+    ranks: Ranks = ALONE,
 ) -> TuningFacts:
     """Train, then write adapter or model and the log into `folder`. `progress` is told (step, steps).
 
     Raises CellError when there is nothing to learn from in some step, when a loss is not a number, when the first step
     changed nothing, or (tuning.packing=packed) when the model cannot be packed; UserError for a target without modules.
-    The same arguments give the same weights; global random state and environment stay untouched."""
+    The same arguments give the same weights; global random state and environment stay untouched. Of several ranks, all
+    call this with the same arguments, and the first writes and tells."""
     started = time.perf_counter()
     course = _course(loaded, examples, settings, seed)
-    with random_state(seed, loaded.device):
+    device, mixed = ranks.spread_on or loaded.device, _mixed(loaded, settings)
+    with random_state(seed, device):
         model = _trainable(loaded, settings)
         net = adapters.network(model)
         attention = net.config._attn_implementation
-        packed = _packed(net, course, settings, _mixed(loaded, settings))
+        _refuse_different(net, course, ranks)
+        ranks.spread(net)
+        packed = _packed(net, course, settings, mixed, ranks)
         net.train()
-        learner = Learner(net, course, settings, lr, packed, loaded.pad, progress)
+        learner = Learner(net, course, settings, lr, packed, loaded.pad, progress, ranks)
+        if ranks.world > 1:  # dropout must not fall alike on the examples of different ranks
+            torch.manual_seed(random.Random(f"pinch rank {ranks.rank} {seed}").getrandbits(63))
         try:
-            _fit(learner, loaded, settings, folder, logger)
+            with ranks.watch():
+                fit(learner, device, mixed, folder, logger)
         except torch.OutOfMemoryError:
             raise CellError("out of GPU memory; set tuning.micro_batch, e.g. tuning.micro_batch=4") from None
         finally:
-            _write_log(folder / "train_log.csv", course.log)
+            if ranks.first:
+                _write_log(folder / "train_log.csv", course.log)
         net.set_attn_implementation(attention)
-        _refuse_broken(net)
-        adapters.save(model, loaded, folder)
-    return _facts(course, packed, net, loaded, time.perf_counter() - started)
+        _refuse_broken(net, ranks)
+        whole = ranks.whole(model)
+        if ranks.first:
+            adapters.save(model, loaded, folder, whole)
+    return _facts(course, packed, net, device, ranks, time.perf_counter() - started)
 
 
 def _course(loaded: Loaded, examples: Sequence[Example], settings: TuningConfig, seed: int) -> Course:
@@ -120,6 +128,18 @@ def _course(loaded: Loaded, examples: Sequence[Example], settings: TuningConfig,
                 f"{settings.max_length}; raise it"
             )
     return Course(examples, rows, steps)
+
+
+def _refuse_different(net: PreTrainedModel, course: Course, ranks: Ranks) -> None:
+    """Ranks that begin with different weights, or have different examples in mind, would together train neither model."""
+    if ranks.world == 1:
+        return
+    start = hashlib.sha256(repr(course.steps).encode())
+    for row in course.rows:
+        start.update(repr(row).encode())
+    start.update(repr(checksums(net.parameters())).encode())
+    if len(set(ranks.gather(start.hexdigest()))) > 1:
+        raise CellError("the processes of the cell do not start from the same weights and examples; run it again")
 
 
 # --- the network ---------------------------------------------------------------------------------------------------
@@ -149,7 +169,7 @@ def _mixed(loaded: Loaded, settings: TuningConfig) -> bool:
     return settings.method is Method.full and loaded.model.dtype is torch.bfloat16
 
 
-def _packed(net: PreTrainedModel, course: Course, settings: TuningConfig, mixed: bool) -> bool:
+def _packed(net: PreTrainedModel, course: Course, settings: TuningConfig, mixed: bool, ranks: Ranks) -> bool:
     """Whether to pack; where packing is wanted the self-test decides."""
     if settings.packing is Packing.padded:
         return False
@@ -160,94 +180,21 @@ def _packed(net: PreTrainedModel, course: Course, settings: TuningConfig, mixed:
     except Unsupported as error:
         if settings.packing is Packing.packed:
             raise CellError(f"tuning.packing=packed: {error}; use tuning.packing=auto or padded") from None
-        log.warning("training with padded batches, which is slower: %s", error)
+        if ranks.first:
+            log.warning("training with padded batches, which is slower: %s", error)
         return False
+    finally:
+        ranks.settle(net)
     return True
 
 
-# --- training ------------------------------------------------------------------------------------------------------
-
-
-def _fit(
-    learner: Learner,
-    loaded: Loaded,
-    settings: TuningConfig,
-    folder: Path,
-    logger: Logger | None,
-) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    on_gpu = loaded.device.type == "cuda"
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats(loaded.device)
-    with _quiet():
-        trainer = Trainer(
-            accelerator="gpu" if on_gpu else "cpu",
-            devices=[loaded.device.index or 0] if on_gpu else 1,
-            precision="bf16-mixed" if _mixed(loaded, settings) else "32-true",
-            max_steps=len(learner.train_dataloader()),
-            max_epochs=-1,
-            # Ours is the only process: not to look for Slurm also keeps its automatic requeue away.
-            plugins=[LightningEnvironment()],
-            logger=logger or False,
-            default_root_dir=folder,
-            num_sanity_val_steps=0,
-            limit_val_batches=0,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
-        with _interruptible():
-            trainer.fit(learner)
-
-
-class _Interrupt(BaseException):
-    """Ctrl-C while Lightning is at work."""
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C as the KeyboardInterrupt that it is: Lightning would turn it into sys.exit(1), which looks like a failure of
-    this one cell, and would have later ones ignored."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise _Interrupt
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    except _Interrupt:
-        raise KeyboardInterrupt from None
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning's banners, tips and advice off the terminal; errors stay."""
-    names = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
-    levels = {name: logging.getLogger(name).level for name in names}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\.")
-        for name in names:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
-
-
-def _refuse_broken(net: PreTrainedModel) -> None:
-    trained = (weight for weight in net.parameters() if weight.requires_grad)
-    if not all(bool(torch.isfinite(weight).all()) for weight in trained):
-        raise CellError("the last steps made weights that are not numbers; try a smaller tuning.lr")
-
-
 # --- results -------------------------------------------------------------------------------------------------------
+
+
+def _refuse_broken(net: PreTrainedModel, ranks: Ranks) -> None:
+    trained = (local(weight) for weight in net.parameters() if weight.requires_grad)
+    if not all(ranks.gather(all(bool(torch.isfinite(weight).all()) for weight in trained))):
+        raise CellError("the last steps made weights that are not numbers; try a smaller tuning.lr")
 
 
 def _write_log(path: Path, entries: list[StepLog]) -> None:
@@ -263,13 +210,15 @@ def _write_log(path: Path, entries: list[StepLog]) -> None:
     write_text(path, text.getvalue())
 
 
-def _facts(course: Course, packed: bool, net: PreTrainedModel, loaded: Loaded, seconds: float) -> TuningFacts:
+def _facts(
+    course: Course, packed: bool, net: PreTrainedModel, device: torch.device, ranks: Ranks, seconds: float
+) -> TuningFacts:
     supervised: Counter[str] = Counter()
     for entry in course.log:
         supervised.update(entry.supervised)
     last = [entry.loss for entry in course.log[-10:]]
-    if loaded.device.type == "cuda":
-        memory = torch.cuda.max_memory_allocated(loaded.device)
+    if device.type == "cuda":
+        memory = torch.cuda.max_memory_allocated(device)
     else:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return TuningFacts(
@@ -279,6 +228,6 @@ def _facts(course: Course, packed: bool, net: PreTrainedModel, loaded: Loaded, s
         seconds=round(seconds, 3),
         final_loss=sum(last) / len(last),
         packing="packed" if packed else "padded",
-        peak_memory=memory,
+        peak_memory=max(ranks.gather(memory)),
         trained=sum(weight.numel() for weight in net.parameters() if weight.requires_grad),
     )

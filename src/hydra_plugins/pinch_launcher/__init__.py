@@ -1,17 +1,20 @@
 """Hydra's way in: `hydra/launcher=pinch` receives all jobs of a multirun at once and hands them to pinch.sweep.
 
-Hydra accepts launchers only from the namespace package `hydra_plugins`; nothing heavy may be imported here, because Hydra
-imports every plugin at every start.
+`hydra/sweeper=pinch` is Hydra's own grid, but for its check that every job composes: ours checks all settings, for every
+launcher, and in milliseconds a job. Hydra accepts plugins only from the namespace package `hydra_plugins`; nothing heavy may
+be imported here, because Hydra imports every plugin at every start.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 
 @dataclass
@@ -21,7 +24,15 @@ class PinchLauncherConf:
     _target_: str = "hydra_plugins.pinch_launcher.PinchLauncher"
 
 
+@dataclass
+class PinchSweeperConf(BasicSweeperConf):
+    """As the basic sweeper's, with our target."""
+
+    _target_: str = "hydra_plugins.pinch_launcher.PinchSweeper"
+
+
 ConfigStore.instance().store(group="hydra/launcher", name="pinch", node=PinchLauncherConf, provider="pinch")
+ConfigStore.instance().store(group="hydra/sweeper", name="pinch", node=PinchSweeperConf, provider="pinch")
 
 
 class PinchLauncher(Launcher):
@@ -33,17 +44,24 @@ class PinchLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """All jobs at once. Raises SystemExit with the sweep's exit code when it is not 0."""
-        from pinch.doors import job_settings
+        from pinch.composition import wishes
         from pinch.sweep import sweep
 
-        loader = self.context.config_loader
-        settings = []
-        for overrides in job_overrides:
-            composed = loader.load_sweep_config(self.config, list(overrides))
-            with open_dict(composed):
-                del composed["hydra"]
-            settings.append(job_settings(composed))
-        code = sweep(settings)
+        code = sweep(wishes(self.context.config_loader, self.config, job_overrides))
         if code:
             raise SystemExit(code)
-        return [JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED) for overrides in job_overrides]
+        return [JobReturn(overrides=list(words), status=JobStatus.COMPLETED) for words in job_overrides]
+
+
+class PinchSweeper(BasicSweeper):
+    """The basic sweeper. Jobs of our own launcher are checked by it; those of others here, before one is sent off."""
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Raises UserError for the first job that cannot be."""
+        from pinch.composition import wishes
+        from pinch.sweep import refuse
+
+        context: Any = self.hydra_context
+        if not isinstance(self.launcher, PinchLauncher):
+            assert self.config is not None
+            refuse(wishes(context.config_loader, self.config, batch))

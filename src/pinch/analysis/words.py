@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from pinch import stats
 from pinch.cells import Cell
@@ -15,7 +15,7 @@ ARROW = "\N{RIGHTWARDS ARROW}"
 def detectable(se: float, power: float = 0.8, alpha: float = 0.05) -> float:
     """The smallest true difference that a two-sided test of level `alpha` finds with probability `power`, given the
     standard error of the difference: (z of 1 - alpha / 2 + z of power) * se, in the unit of `se`."""
-    return float((norm.isf(alpha / 2) + norm.ppf(power)) * se)
+    return float((ndtri(power) - ndtri(alpha / 2)) * se)
 
 
 def gap_text(gap: stats.Difference) -> str:

@@ -3,14 +3,17 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+from pinch.cells import prompts_digest
 from pinch.errors import UserError
 from pinch.records import Example, Prompt
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Corpus:
     """Examples and prompts as {language: {id: record}}, ids in the source's order; `where` names the source in errors.
+    Nobody changes them, so what follows from them is found out once.
 
     `evaluation` are the languages to evaluate in unless the user names some, empty for every one that has prompts;
     `lexicon` maps languages to the closed vocabulary of a corpus with very short answers, empty for ordinary ones."""
@@ -20,7 +23,6 @@ class Corpus:
     where: str
     evaluation: tuple[str, ...] = ()
     lexicon: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    _memory: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def require(self, languages: Iterable[str]) -> None:
         """Raise UserError for a language without examples."""
@@ -31,20 +33,27 @@ class Corpus:
                     "choose among these or add the language's file"
                 )
 
-    def ids(self) -> list[str]:
+    def ids(self) -> tuple[str, ...]:
         """Ids that every language of the corpus has, sorted: what budgets are drawn from, whatever the tuning languages,
         so that all mixtures of a study hold the same ids. Raises UserError when there are none."""
-        shared = sorted(set.intersection(*(set(rows) for rows in self.examples.values())))
-        if not shared:
+        if not self._shared:
             raise UserError(
                 f"{self.where}: no id occurs in all of {', '.join(sorted(self.examples))}; "
                 "a corpus is parallel: the same ids in every language"
             )
-        return shared
+        return self._shared
+
+    @cached_property
+    def _shared(self) -> tuple[str, ...]:
+        return tuple(sorted(set.intersection(*(set(rows) for rows in self.examples.values()))))
 
     def left_out(self) -> int:
         """Number of ids that some but not all languages have."""
-        return len(set().union(*self.examples.values())) - len(self.ids())
+        return self._some - len(self.ids())
+
+    @cached_property
+    def _some(self) -> int:
+        return len(set().union(*self.examples.values()))
 
     def chosen(self, plan: Mapping[str, str]) -> list[Example]:
         """The examples of a plan, in the plan's order."""
@@ -58,23 +67,31 @@ class Corpus:
                     f"{self.where}: no evaluation prompts in {code!r}; it has {', '.join(sorted(self.prompts))}: "
                     f"set languages.evaluation to some of these"
                 )
-        return {code: list(self.prompts[code].values()) for code in languages}
+        return {code: self._asked[code] for code in languages}
 
+    @cached_property
+    def _asked(self) -> dict[str, list[Prompt]]:
+        return {code: list(rows.values()) for code, rows in self.prompts.items()}
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Digest of each language's prompts: answers belong to exactly these."""
+        return {code: prompts_digest(asked) for code, asked in self._asked.items()}
+
+    @cached_property
     def fingerprint(self) -> str:
-        """Digest of the examples; neither the order of files nor that of rows matters. Computed once."""
-        if "digest" not in self._memory:
-            hasher = hashlib.sha256()
-            for code in sorted(self.examples):
-                for name in sorted(self.examples[code]):
-                    row = self.examples[code][name]
-                    text = "\0".join((row.id, row.language, row.instruction, row.response, ""))
-                    hasher.update(text.encode("utf-8", "surrogatepass"))
-            self._memory["digest"] = hasher.hexdigest()[:16]
-        return self._memory["digest"]
+        """Digest of the examples; neither the order of files nor that of rows matters."""
+        hasher = hashlib.sha256()
+        for code in sorted(self.examples):
+            for name in sorted(self.examples[code]):
+                row = self.examples[code][name]
+                text = "\0".join((row.id, row.language, row.instruction, row.response, ""))
+                hasher.update(text.encode("utf-8", "surrogatepass"))
+        return hasher.hexdigest()[:16]
 
 
-def check(corpus: Corpus, max_prompts: int | None) -> Corpus:
-    """The corpus with at most `max_prompts` prompts, refused when a prompt's id or instruction is in the examples."""
+def check(corpus: Corpus) -> Corpus:
+    """The corpus, refused when a prompt's id or instruction is in the examples."""
     for code, prompts in corpus.prompts.items():
         examples = corpus.examples.get(code, {})
         known = {example.instruction for example in examples.values()}
@@ -89,6 +106,11 @@ def check(corpus: Corpus, max_prompts: int | None) -> Corpus:
                     f"{corpus.where}: the instruction of prompt {prompt.id!r} ({code}) is in the corpus word for word; "
                     "evaluation prompts must be held out: take it out of one of them"
                 )
+    return corpus
+
+
+def shorten(corpus: Corpus, max_prompts: int | None) -> Corpus:
+    """The corpus with at most `max_prompts` prompts in each language, the same ids in all."""
     if max_prompts is None:
         return corpus
     kept = {code: _first(prompts, max_prompts) for code, prompts in corpus.prompts.items()}

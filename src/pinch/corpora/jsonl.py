@@ -22,6 +22,11 @@ def load_jsonl(corpus: str, prompts: str) -> Corpus:
     return Corpus(_read(Path(corpus), _example), _read(Path(prompts), _prompt), f"{corpus} and {prompts}")
 
 
+def files(path: Path) -> list[Path]:
+    """The files that are read for a corpus or for prompts."""
+    return sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+
+
 def _example(row: dict[str, Any], language: str | None) -> Example:
     return Example(_text(row, "id"), _language(row, language), _text(row, "instruction"), _text(row, "response"))
 
@@ -80,8 +85,5 @@ def _with_language(
 
 
 def _files(path: Path) -> Iterator[tuple[Path, str | None]]:
-    if not path.is_dir():
-        yield path, None
-        return
-    for file in sorted(path.glob("*.jsonl")):
-        yield file, canonical(file.stem, f"{file}: the file's name")
+    for file in files(path):
+        yield file, canonical(file.stem, f"{file}: the file's name") if file != path else None

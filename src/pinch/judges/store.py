@@ -4,8 +4,8 @@
 
 What was judged once is not judged again, in whatever cell, experiment or session it comes up: the key is a hash of the
 judge's identity and of what it was shown, in that order. Invalid verdicts are kept as evidence and never count as known.
-Several processes may append: whole lines, in one write, under a lock. A line torn by a crash is dropped by the next
-reader and cut off by the next writer.
+Several processes may append, on several hosts: whole lines, under a lock, and never what another one has appended
+meanwhile. A line torn by a crash is dropped by the next reader and cut off by the next writer.
 """
 
 import hashlib
@@ -15,8 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
+from pinch.cells import exclusive
 from pinch.errors import UserError
 from pinch.judges.protocol import Judge, Judgement
 from pinch.records import Outcome, Pair, Verdict, to_line
@@ -38,12 +37,15 @@ class VerdictStore:
             raise UserError(f"judge.name={judge.name!r} becomes a file name; use a plain word, without slashes")
         self.judge = judge
         self.path = workspace / "verdicts" / f"{judge.name}.jsonl"
-        self._lock = FileLock(workspace / ".locks" / f"verdicts-{judge.name}.lock")
+        self._workspace = workspace
         self._seed = hashlib.sha256(json.dumps(judge.identity, sort_keys=True, ensure_ascii=False).encode())
         self.outcomes: dict[str, Outcome] = {}
         self._invalid: set[str] = set()
-        for key, outcome in _read(self.path):
-            self._note(key, outcome)
+        self._known = 0  # bytes of the file that were read or written here: whole lines
+        self._torn = 0  # bytes behind them
+        for number, line in enumerate(self._news(), start=1):
+            if line and not self._take_in(line):
+                raise UserError(f"{self.path}, line {number}: not a verdict; remove the row, it will be judged again")
 
     def key(self, pair: Pair) -> str:
         """Address of a judgement: SHA-256 (first 128 bits) of the judge's identity, the language asked, the instruction,
@@ -83,68 +85,76 @@ class VerdictStore:
         yield len(buffer)
 
     def _append(self, judgements: Sequence[tuple[Judgement, str]]) -> None:
-        lines = []
-        for (pair, outcome, raw), key in judgements:
-            if outcome is not Outcome.invalid or key not in self._invalid:
-                verdict = Verdict(key, self.judge.name, pair.language, pair.prompt, outcome, raw)
-                lines.append(to_line(vars(verdict) | {"outcome": outcome.value}))
-        if lines:
-            text = "".join(f"{line}\n" for line in lines)
-            self._write(text.encode("utf-8", "surrogatepass"))
-        for (_, outcome, _), key in judgements:
-            self._note(key, outcome)
-
-    def _write(self, data: bytes) -> None:
+        """Write down what the store does not know yet: of a verdict that two processes came to, the first one counts."""
+        if not judgements:
+            return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            Path(self._lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-            with self._lock:
-                _cut_torn_line(self.path)
-                handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-                try:
-                    while data:  # a write is whole except on a full disk or an interrupted one; then it goes on
-                        data = data[os.write(handle, data) :]
-                    os.fsync(handle)
-                finally:
-                    os.close(handle)
+            with exclusive(self._workspace, f"verdicts-{self.judge.name}"):
+                for line in self._news():
+                    self._take_in(line)  # a broken row of somebody else's is reported by the next start
+                new: dict[tuple[str, bool], Judgement] = {}
+                for judgement, key in judgements:
+                    invalid = judgement[1] is Outcome.invalid
+                    if key not in self.outcomes and not (invalid and key in self._invalid):
+                        new.setdefault((key, invalid), judgement)
+                self._write("".join(self._line(key, judgement) for (key, _), judgement in new.items()))
+            for (key, _), (_, outcome, _) in new.items():
+                self._know(key, outcome)
         except OSError as error:
             raise UserError(
                 f"{self.path}: cannot be written ({error.strerror}); free space or check permissions, then run again"
             ) from error
 
-    def _note(self, key: str, outcome: Outcome) -> None:
+    def _line(self, key: str, judgement: Judgement) -> str:
+        pair, outcome, raw = judgement
+        verdict = Verdict(key, self.judge.name, pair.language, pair.prompt, outcome, raw)
+        return to_line(vars(verdict) | {"outcome": outcome.value}) + "\n"
+
+    def _write(self, lines: str) -> None:
+        """Append whole lines. Under the lock nobody else is writing: a torn line is a crash's remains."""
+        data = lines.encode("utf-8", "surrogatepass")
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            if self._torn:
+                os.ftruncate(handle, self._known)
+            rest = data
+            while rest:  # a write is whole except on a full disk or an interrupted one; then it goes on
+                rest = rest[os.write(handle, rest) :]
+            os.fsync(handle)
+            self._known += len(data)
+        finally:
+            os.close(handle)
+
+    def _news(self) -> list[bytes]:
+        """The whole lines that were appended since the last look."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(self._known - 1, 0))
+                if self._known and file.read(1) != b"\n":  # somebody has edited the file meanwhile
+                    self._known = file.seek(0)
+                data = file.read()
+        except FileNotFoundError:
+            self._known = self._torn = 0
+            return []
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be read ({error.strerror}); check its permissions") from None
+        *lines, torn = data.split(b"\n")
+        self._known += len(data) - len(torn)
+        self._torn = len(torn)
+        return lines
+
+    def _take_in(self, line: bytes) -> bool:
+        """Know a line of the file. False when it is no verdict."""
+        try:
+            row = json.loads(line.decode("utf-8", "surrogatepass"))
+            self._know(row["key"], OUTCOMES[row["outcome"]])
+        except (ValueError, KeyError, TypeError):
+            return False
+        return True
+
+    def _know(self, key: str, outcome: Outcome) -> None:
         if outcome is Outcome.invalid:
             self._invalid.add(key)
         else:
-            self.outcomes[key] = outcome
-
-
-def _read(path: Path) -> Iterator[tuple[str, Outcome]]:
-    """Keys and outcomes of a store. Raises UserError for a bad row that is not the torn last one."""
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    for number, line in enumerate(lines[:-1], start=1):  # what follows the last line's end is torn, or nothing
-        if not line:
-            continue
-        try:
-            row = json.loads(line.decode("utf-8", "surrogatepass"))
-            yield row["key"], OUTCOMES[row["outcome"]]
-        except (ValueError, KeyError, TypeError):
-            raise UserError(f"{path}, line {number}: not a verdict; remove the row, it will be judged again") from None
-
-
-def _cut_torn_line(path: Path) -> None:
-    """Cut off what follows the last line's end. Under the lock nobody else is writing, so it is a crash's remains."""
-    if not path.exists() or not path.stat().st_size:
-        return
-    with path.open("rb+") as file:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(end - 1)
-        if file.read(1) == b"\n":
-            return
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
+            self.outcomes.setdefault(key, outcome)
