@@ -15,7 +15,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-QUICK = ["data.max_prompts=3", "mixture.budget=24", "tuning.max_steps=2", "generation.max_new_tokens=3", "sweep.slots=1"]
+QUICK = [
+    "data.max_prompts=3",
+    "mixture.budget=24",
+    "tuning.max_steps=2",
+    "generation.max_new_tokens=3",
+    "sweep.slots=1",
+]
 Door = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -5,13 +5,14 @@ that are handed in keep their weights and their layers.
 """
 
 import copy
+import os
 import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from transformers import PreTrainedModel
@@ -85,6 +86,9 @@ def save(
             loaded.tokenizer.save_pretrained(target)
         return
     with _folder(folder / "adapter") as target, _peft_hushed():
+        config: Any = model.peft_config["default"]
+        if isinstance(config.target_modules, set):  # whose order is another one in every process
+            config.target_modules = sorted(config.target_modules)
         # embedding layers "auto" would ask the hub
         model.save_pretrained(str(target), save_embedding_layers=False, state_dict=whole)
         (target / "README.md").unlink(missing_ok=True)  # an empty form
@@ -100,6 +104,7 @@ def _folder(final: Path) -> Iterator[Path]:
         raise UserError(f"{final}: cannot be written ({error.strerror}); check the folder, then run again") from error
     try:
         yield temporary
+        _to_disk(temporary)
         temporary.chmod(0o755)
         shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
@@ -107,6 +112,13 @@ def _folder(final: Path) -> Iterator[Path]:
         raise UserError(f"{final}: cannot be written ({error.strerror}); free space, then run again") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _to_disk(folder: Path) -> None:
+    """Have the files of a folder on the disk before anybody is told that they are: a power cut may come."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 @contextmanager

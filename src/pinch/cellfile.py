@@ -35,7 +35,9 @@ def write(job: Job) -> Path:
     values = {"cell": job.cell.id, "folder": str(Path.cwd()), "settings": cells.plain(settings)}
     path = (job.cell.folder.parent / ".cells" / f"{job.cell.id}-{cells.digest(values, 6)}.yaml").absolute()
     if not path.exists():
-        write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+        with cells.exclusive(job.cell.folder.parent, "cells"):
+            cells.tidy_file(path)
+            write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
     return path
 
 

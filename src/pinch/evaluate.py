@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -105,8 +104,9 @@ class Bench:
             fact for code in sorted(alone) for fact in facts[code]
         ]  # compared with nobody, but known all the same
         entry = self._entry(cell, items, facts, store.judge.identity, inputs)
-        write_jsonl(cell.items_path(name), map(vars, items))
-        with FileLock(self.workspace / ".locks" / f"{cell.id}.scores.lock"):
+        with cells.exclusive(self.workspace, f"{cell.id}.scores"):
+            cells.tidy(cell, cells.JUDGED)
+            write_jsonl(cell.items_path(name), map(vars, items))
             write_json(cell.scores_path, _read_scores(cell) | {name: entry})
         kinds = [kind for kind in self.settings.score.references if kind in entry["against"]]
         tracking.add_scores(cell, scoreboard.summary(entry, kinds[0] if kinds else ""), self.settings.tracking)

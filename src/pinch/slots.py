@@ -37,11 +37,10 @@ def layout(settings: Sequence[TrainConfig], cells: int) -> list[Slot]:
     if found and devices > len(found):
         raise UserError(f"trainer.devices={devices}, but this machine shows {len(found)} GPUs; give that or less")
     wanted = [trainer.threads for trainer in trainers]
-    number = asked or (len(found) // devices if found else _on_cpu(wanted, devices))
-    number = max(1, min(number, cells))
-    share = max(1, cores() // (number * devices))
+    number = asked or max(1, len(found) // devices if found else _on_cpu(wanted, devices))
+    share = max(1, cores() // (number * devices))  # the same for the last cells, when few are left: threads change bits
     threads = max(share if want is None else want for want in wanted)
-    return [Slot(slot, _dealt(found, slot * devices, devices), threads) for slot in range(number)]
+    return [Slot(slot, _dealt(found, slot * devices, devices), threads) for slot in range(min(number, cells))]
 
 
 def _on_cpu(wanted: Sequence[int | None], devices: int) -> int:

@@ -110,7 +110,8 @@ def answer(job: Job, codes: Sequence[str], tracker: tracking.Run, report: Report
     cell, workspace = job.cell, job.cell.folder.parent
     known: dict[str, Any] = {}
     if ranks.first:
-        known = {"prompts": cells.answered(cell), "lexicon": cells.store_lexicon(workspace, job.corpus.lexicon)}
+        answered = {code: name for code, name in cells.answered(cell).items() if code not in codes}
+        known = {"prompts": answered, "lexicon": cells.store_lexicon(workspace, job.corpus.lexicon)}
     with _stage(ranks, cell.folder, "generate", **known) as facts:
         loaded = load(job, report, ranks, shelf)
         if not cell.untuned:

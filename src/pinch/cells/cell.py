@@ -98,9 +98,8 @@ def read_cell(folder: Path) -> Cell:
         axes = Axes(**(document["axes"] | {"languages": tuple(document["axes"]["languages"])}))
         return Cell(folder.name, folder, axes, document["identity"], document["family"], document["root_key"])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{folder / 'cell.yaml'}: cannot be read ({error}); remove the folder and train again"
-        ) from None
+        line = str(error).split("\n")[0]
+        raise UserError(f"{folder / 'cell.yaml'}: cannot be read ({line}); remove the folder and train again") from None
 
 
 def read_cells(workspace: Path) -> list[Cell]:

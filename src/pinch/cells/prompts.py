@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pinch.cells.lock import exclusive
 from pinch.cells.plain import digest
+from pinch.cells.status import tidy_file
 from pinch.records import Prompt, read_jsonl, to_line, write_json, write_jsonl
 
 
@@ -18,7 +20,9 @@ def store_prompts(workspace: Path, language: str, prompts: list[Prompt]) -> str:
     name = prompts_digest(prompts)
     path = workspace / "prompts" / f"{language}-{name}.jsonl"
     if not path.exists():
-        write_jsonl(path, prompts)
+        with exclusive(workspace, "prompts"):
+            tidy_file(path)
+            write_jsonl(path, prompts)
     return name
 
 
@@ -35,7 +39,9 @@ def store_lexicon(workspace: Path, lexicon: Mapping[str, Iterable[str]] | None) 
     name = digest(words, 12)
     path = workspace / "prompts" / f"lexicon-{name}.json"
     if not path.exists():
-        write_json(path, words)
+        with exclusive(workspace, "prompts"):
+            tidy_file(path)
+            write_json(path, words)
     return name
 
 
