@@ -1,5 +1,6 @@
 """Jobs: what settings mean, what of it is still to do, and that many are prepared for the price of one."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -9,8 +10,17 @@ from pathlib import Path
 import pytest
 
 from pinch import jobs, models
-from pinch.config import LanguagesConfig, MixtureConfig, ModelConfig, ModelSource
+from pinch.config import (
+    DataConfig,
+    DataSource,
+    LanguagesConfig,
+    MixtureConfig,
+    ModelConfig,
+    ModelSource,
+    TrainConfig,
+)
 from pinch.errors import UserError
+from pinch.jobs import prepare
 from small_world import ASKED, finish, settings
 
 
@@ -121,3 +131,21 @@ def test_neither_jobs_nor_plans_need_torch() -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+
+
+def test_a_corpus_is_its_content_not_its_place(tmp_path: Path) -> None:
+    def cell(folder: str, response: str = "Hallo") -> str:
+        place = tmp_path / folder
+        place.mkdir()
+        rows = [{"id": "1", "language": "en", "instruction": "Say hello", "response": "Hello"}]
+        rows += [{"id": "1", "language": "de", "instruction": "Sag hallo", "response": response}]
+        (place / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        prompt = {"id": "2", "language": "en", "instruction": "Say bye"}
+        (place / "prompts.jsonl").write_text(json.dumps(prompt) + "\n")
+        data = DataConfig(
+            source=DataSource.jsonl, corpus=str(place / "corpus.jsonl"), prompts=str(place / "prompts.jsonl")
+        )
+        return prepare(TrainConfig(data=data, root=str(tmp_path))).cell.id
+
+    assert cell("here") == cell("there")
+    assert cell("changed", response="Hallo!") != cell("again")
