@@ -43,6 +43,7 @@ class _Composer:
         self._groups = set(loader.list_groups(""))
         self._parser = OverridesParser.create(config_loader=loader)
         self._base = cache(self._compose)
+        self._before = cache(lambda options, name: _raw(self._base(options), name))
         self._value = cache(lambda word: self._parser.parse_override(word).value())
 
     def wish(self, words: list[str]) -> Wish:
@@ -65,7 +66,7 @@ class _Composer:
                 for word in words:
                     if word not in options:
                         name = word.partition("=")[0]
-                        before.setdefault(name, _raw(composed, name))
+                        before[name] = self._before(options, name)
                         OmegaConf.update(composed, name, copy.copy(self._value(word)), merge=True)
             except (HydraException, OmegaConfBaseException, KeyError, ValueError):
                 return None
