@@ -407,6 +407,8 @@ def test_another_launcher_runs_the_same_cells(door: Door, tmp_path: Path) -> Non
     sweep = ["-m", "languages=one,two", "mixture.fraction=0,1", *QUICK, "languages.evaluation=[en]", "tracking=off"]
     done = door("train", *sweep, "hydra/launcher=basic")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 jobs for basic" in done.stdout
+    assert "4 asked, 2 distinct cells: 2 done" in done.stdout
     assert "4 asked, 2 distinct cells: 2 skipped" in door("train", *sweep).stdout
     bad = door("train", "-m", "seed=0,x", "hydra/launcher=basic")
     assert bad.returncode == 2

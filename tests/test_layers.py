@@ -21,6 +21,7 @@ LAYERS = (
     ("of sweeps", {"cellfile", "plan", "pool", "board"}),
     ("flows", {"train", "evaluate", "analyze"}),
     ("sweep", {"sweep"}),
+    ("of other engines", {"engines"}),
     ("processes", {"worker"}),
     ("doors", {"explain", "composition", "doors"}),
     ("Hydra's way in", {"pinch_launcher"}),

@@ -53,6 +53,16 @@ def test_visible_gpus_are_all_there_are(monkeypatch: pytest.MonkeyPatch) -> None
     assert slots.gpus() == []
 
 
+def test_a_cluster_may_give_fewer_cores_than_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.delenv("SLURM_CPUS_ON_NODE", raising=False)
+    mine = slots.cores()
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "1")
+    assert slots.cores() == 1
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "100000")
+    assert slots.cores() == mine
+
+
 def test_more_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="shows no GPU; use trainer"):
         slots.layout(wish(accelerator=Accelerator.gpu), 1)

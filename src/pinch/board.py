@@ -150,7 +150,7 @@ def summary(results: Sequence[Ran], asked: int) -> Table | str:
     states = {state: sum(result.state == state for result in results) for state in MARKS}
     told = ", ".join(f"{number} {state}" for state, number in states.items() if number)
     title = f"{asked} asked, {len(results)} distinct cells: {told}"
-    if all(result.state == "skipped" for result in results):
+    if len(results) == 1 or all(result.state == "skipped" for result in results):
         return title
     table = Table("state", "cell", "languages", "P", "seed", "seconds", title=title, title_justify="left")
     if any(result.error for result in results):

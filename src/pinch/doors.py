@@ -22,13 +22,17 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pinch.composition import job_settings
 from pinch.config import SCHEMAS
-from pinch.errors import CellError, PinchError
+from pinch.errors import PinchError
 from pinch.explain import explain
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 SHORTHANDS = {"plan=true": "plan=table", "plan=false": "plan=off"}
 """Hydra takes no truth values for options of a group."""
+
+FLAGS_OF_A_PLACE = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
+FLAGS = ("-m", "--multirun", *FLAGS_OF_A_PLACE)
+"""Flags of Hydra that may stand anywhere; the first are followed by a word of their own."""
 
 
 def main(door: str) -> int:
@@ -52,7 +56,7 @@ def main(door: str) -> int:
     except (PinchError, HydraException, OmegaConfBaseException, OSError) as error:
         if os.environ.get("PINCH_DEBUG"):
             raise
-        return _fail(explain(error, sys.argv[1:]), 1 if isinstance(error, CellError) else 2)
+        return _fail(explain(error, sys.argv[1:]), 2)
 
 
 class Task:
@@ -65,18 +69,19 @@ class Task:
         self.words: list[str] = []
 
     def __call__(self, composed: DictConfig) -> None:
-        """Raises CellError when a job's cell failed: its launcher reports that."""
         words = list(HydraConfig.get().overrides.task)
         if HydraConfig.get().mode is RunMode.RUN:
             self.composed, self.words = composed, words
-        elif hand_over(self.door, composed, words):
-            raise CellError("a cell failed; see its log above")
+        else:
+            hand_over(self.door, composed, words)  # how it went is in the cell's files, where pinch.engines reads it
 
 
 def arguments(words: list[str]) -> list[str]:
-    """The command line in Hydra's words: shorthands written out, -m where its parser finds it; and what only shows something
-    is shown here, not on the engine that a launcher would send it to."""
-    words = sorted((SHORTHANDS.get(word, word) for word in words), key=lambda word: word not in ("-m", "--multirun"))
+    """The command line in Hydra's words: shorthands written out, flags before settings, between which its parser does not
+    look for them; and what only shows something is shown here, not on the engine that a launcher would send it to."""
+    words = [SHORTHANDS.get(word, word) for word in words]
+    flags = [n for n, word in enumerate(words) if word in FLAGS or (n and words[n - 1] in FLAGS_OF_A_PLACE)]
+    words = [words[n] for n in flags] + [word for n, word in enumerate(words) if n not in flags]
     shows = any(
         word.startswith(("plan=", "plan.show=", "show=")) and not word.endswith(("=off", "=none")) for word in words
     )

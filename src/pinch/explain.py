@@ -8,6 +8,9 @@ from omegaconf import OmegaConf
 from pinch.config import SCHEMAS
 from pinch.errors import PinchError, did_you_mean
 
+ENGINES = {"submitit_slurm": "submitit", "submitit_local": "submitit", "ray": "ray", "joblib": "joblib"}
+"""Launchers of other engines, and the extras that install them."""
+
 
 def explain(error: BaseException, arguments: list[str]) -> str:
     """One line for what went wrong: what, where, and the nearest name that exists."""
@@ -44,6 +47,8 @@ def _unknown_option(error: MissingConfigException) -> str:
         return _unknown_language_group(name, list(error.options or ()))
     if not group:
         return f"there is no config {name!r}"
+    if group == "hydra/launcher" and name in ENGINES:
+        return f"{group}={name}: not installed; pip install -e '.[{ENGINES[name]}]' (docs/clusters.md)"
     return f"{group}={name}: there is no such option{did_you_mean(name, error.options or ())}"
 
 

@@ -46,7 +46,12 @@ class Job:
 
 
 def prepare_all(settings: Sequence[TrainConfig]) -> list[Job]:
-    """The jobs of many settings, one per distinct cell.
+    """The jobs of many settings, one per distinct cell. Raises UserError as `prepare_each`."""
+    return distinct(prepare_each(settings))
+
+
+def prepare_each(settings: Sequence[TrainConfig]) -> list[Job]:
+    """The jobs of many settings, one each.
 
     Raises UserError for the first settings that cannot be trained, saying which of several they are."""
     jobs = []
@@ -55,7 +60,7 @@ def prepare_all(settings: Sequence[TrainConfig]) -> list[Job]:
             jobs.append(prepare(wish))
         except UserError as error:
             raise UserError(f"cell {number} of {len(settings)}: {error}" if len(settings) > 1 else str(error)) from None
-    return distinct(jobs)
+    return jobs
 
 
 def distinct(jobs: Iterable[Job]) -> list[Job]:

@@ -56,7 +56,9 @@ def _dealt(found: Sequence[str], first: int, number: int) -> tuple[str, ...]:
 
 def cores() -> int:
     """CPU cores that this process may use: those of a cluster job or a container, not of the whole machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    given = os.environ.get("SLURM_CPUS_ON_NODE", "")  # not every cluster binds a job to its cores
+    return min(mine, int(given)) if given.isdecimal() and int(given) else mine
 
 
 def gpus() -> list[str]:

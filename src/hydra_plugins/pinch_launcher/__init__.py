@@ -54,14 +54,39 @@ class PinchLauncher(Launcher):
 
 
 class PinchSweeper(BasicSweeper):
-    """The basic sweeper. Jobs of our own launcher are checked by it; those of others here, before one is sent off."""
+    """The basic sweeper, but for its check that every job composes: the launchers have a better one."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        if not isinstance(self.launcher, PinchLauncher):
+            self.launcher = Engine(self.launcher, hydra_context, config)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Raises UserError for the first job that cannot be."""
-        from pinch.composition import wishes
-        from pinch.sweep import refuse
+        pass
 
-        context: Any = self.hydra_context
-        if not isinstance(self.launcher, PinchLauncher):
-            assert self.config is not None
-            refuse(wishes(context.config_loader, self.config, batch))
+
+class Engine(Launcher):
+    """The launcher of another engine, which gets the jobs that have something to do once all were checked."""
+
+    def __init__(self, launcher: Any, context: HydraContext, config: DictConfig) -> None:
+        self.launcher = launcher
+        self.context = context
+        self.config = config
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Hydra has set the engine's own launcher up."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """All jobs at once. Raises SystemExit with the sweep's exit code when it is not 0."""
+        from pinch.composition import wishes
+        from pinch.engines import through
+
+        def send(numbers: list[int]) -> list[str]:
+            returns = self.launcher.launch([job_overrides[number] for number in numbers], initial_job_idx)
+            return [str(done._return_value) if done.status is JobStatus.FAILED else "" for done in returns]
+
+        name = self.config.hydra.runtime.choices["hydra/launcher"]
+        code = through(name, wishes(self.context.config_loader, self.config, job_overrides), send)
+        if code:
+            raise SystemExit(code)
+        return [JobReturn(overrides=list(words), status=JobStatus.COMPLETED) for words in job_overrides]
