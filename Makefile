@@ -26,7 +26,7 @@ demo: $(VENV)/.ready
 	$(RUN) analyze.py workspace=$(DEMO)
 
 test: $(VENV)/.ready-test
-	$(RUN) -m pytest -n 2 -m 'not slow'
+	$(RUN) -m pytest -n 2 --dist worksteal -m 'not slow'
 
 test-slow: $(VENV)/.ready-test
 	$(RUN) -m pytest -m slow
