@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -217,7 +218,8 @@ def _submitit_broken(cluster: Cluster, bench: Bench) -> str:
         job = cluster.last()
         cluster.slurm.run("scancel", f"{job}_0")
         for pid in set(processes("SLURM_ARRAY_TASK_ID=1")) & set(bench.left_over()):
-            os.kill(pid, signal.SIGKILL)  # as when the machine runs out of memory
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)  # as when the machine runs out of memory
         said = "".join(run.communicate(timeout=300))
     assert run.returncode == 1, said
     assert "the worker ended by SIGTERM" in said, said
