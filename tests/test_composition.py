@@ -97,6 +97,7 @@ def test_no_job_changes_another(loader: Any) -> None:
 def test_shorthands_and_where_m_may_stand() -> None:
     assert arguments(["seed=0,1", "plan=true", "-m"]) == ["-m", "seed=0,1", "plan=table"]
     assert arguments(["seed=0", "--config-dir", "mine", "-m", "a=b"]) == ["--config-dir", "mine", "-m", "seed=0", "a=b"]
+    assert arguments(["seed=0", "--config-dir=mine"]) == ["--config-dir=mine", "seed=0"]
     assert arguments(["plan=false", "hydra/launcher=joblib"]) == ["plan=off", "hydra/launcher=joblib"]
     assert arguments(["-m", "plan=json", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]) == ["-m", "plan=json"]
     assert arguments(["show=mixture", "hydra/launcher=joblib"]) == ["show=mixture"]

@@ -80,7 +80,9 @@ def arguments(words: list[str]) -> list[str]:
     """The command line in Hydra's words: shorthands written out, flags before settings, between which its parser does not
     look for them; and what only shows something is shown here, not on the engine that a launcher would send it to."""
     words = [SHORTHANDS.get(word, word) for word in words]
-    flags = [n for n, word in enumerate(words) if word in FLAGS or (n and words[n - 1] in FLAGS_OF_A_PLACE)]
+    flags = [
+        n for n, word in enumerate(words) if word.split("=")[0] in FLAGS or (n and words[n - 1] in FLAGS_OF_A_PLACE)
+    ]
     words = [words[n] for n in flags] + [word for n, word in enumerate(words) if n not in flags]
     shows = any(
         word.startswith(("plan=", "plan.show=", "show=")) and not word.endswith(("=off", "=none")) for word in words
