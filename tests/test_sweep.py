@@ -105,6 +105,12 @@ def test_retries_are_for_what_may_go_well_again(run: Any, tmp_path: Path) -> Non
     assert told.count("again   cell-0") == 2
 
 
+def test_to_find_a_cell_taken_is_no_attempt(run: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("pinch.sweep.LOOK", 0.05)
+    results, _ = run({0: ["busy", "kill", "done"]}, retries=1)
+    assert results[0].state == "done"
+
+
 def test_a_cell_that_hangs_is_stopped(run: Any) -> None:
     started = time.monotonic()
     results, _ = run({0: ["hang"], 1: ["done"]}, timeout=0.02)

@@ -181,10 +181,11 @@ class Pool:
         return events
 
     def _ended(self, place: _Place) -> list[Event]:
-        """The event of a cell that is over: every rank has said so, or one failed or died."""
+        """The last events of a cell that is over: every rank has said so, or one failed or died."""
+        told: list[Event] = []
         for worker in place.processes:
             if worker.process.poll() is not None and not worker.ends:
-                self._read(place, worker)  # its last words may still be in the pipe
+                told += self._read(place, worker)  # its last words may still be in the pipe
                 if not worker.ends:
                     worker.ends.append(Event(place.slot.number, "failed", _death(worker), died=True))
         ends = [worker.ends[0] for worker in place.processes if worker.ends]
@@ -192,18 +193,18 @@ class Pool:
         if failures:
             place.broken = place.broken or time.monotonic()
             if len(ends) < len(place.processes) and time.monotonic() - place.broken < SETTLE:
-                return []
+                return told
             self.kill(place.slot.number)
             # a rank that saw the reason says so; the others only know that it is gone
-            return [max(failures, key=lambda event: (event.final, event.died))]
+            return [*told, max(failures, key=lambda event: (event.final, event.died))]
         if len(ends) < len(place.processes):
-            return []
+            return told
         place.working = False
         for worker in place.processes:
             worker.ends.clear()
         if len(place.processes) > 1:
             self._end(place)
-        return [ends[0]]
+        return [*told, ends[0]]
 
     def kill(self, number: int) -> None:
         """End a slot's workers at once, with whatever they started."""

@@ -151,6 +151,7 @@ class Sweep:
             return
         turn = self._running.pop(event.slot)
         if event.kind == "busy":
+            turn.attempts -= 1  # nothing was tried
             self._wait(event.slot, turn)
         elif event.kind == "failed":
             self._failed(event.slot, turn, event.text, event.final)

@@ -1,7 +1,7 @@
 """Edge: the prompts and word lists that answers belong to, kept beside the cells once per content."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pinch.cells.lock import exclusive
@@ -19,10 +19,7 @@ def store_prompts(workspace: Path, language: str, prompts: list[Prompt]) -> str:
     """Keep one language's prompts beside the cells, once per content; gives their digest."""
     name = prompts_digest(prompts)
     path = workspace / "prompts" / f"{language}-{name}.jsonl"
-    if not path.exists():
-        with exclusive(workspace, "prompts"):
-            tidy_file(path)
-            write_jsonl(path, prompts)
+    _keep(workspace, path, lambda: write_jsonl(path, prompts))
     return name
 
 
@@ -38,10 +35,7 @@ def store_lexicon(workspace: Path, lexicon: Mapping[str, Iterable[str]] | None) 
     words = {code: sorted(lexicon[code]) for code in sorted(lexicon)}
     name = digest(words, 12)
     path = workspace / "prompts" / f"lexicon-{name}.json"
-    if not path.exists():
-        with exclusive(workspace, "prompts"):
-            tidy_file(path)
-            write_json(path, words)
+    _keep(workspace, path, lambda: write_json(path, words))
     return name
 
 
@@ -51,3 +45,11 @@ def load_lexicon(workspace: Path, name: str | None) -> dict[str, frozenset[str]]
         return {}
     words = json.loads((workspace / "prompts" / f"lexicon-{name}.json").read_text(encoding="utf-8"))
     return {code: frozenset(entries) for code, entries in words.items()}
+
+
+def _keep(workspace: Path, path: Path, write: Callable[[], None]) -> None:
+    """Write a file that is named after its content, unless it is there."""
+    if not path.exists():
+        with exclusive(workspace, "prompts"):
+            tidy_file(path)
+            write()
