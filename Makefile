@@ -1,6 +1,7 @@
 # make demo    set-up and the main job on the embedded default, offline; ends with the findings and a report
 # make test    set-up and all tests
 # make test-slow, make lint, make docs
+# make test-server    judge=api against a real chat server on this machine, set up here
 # make test-engines    the same sweep through Slurm, Ray and joblib, set up here: minutes; Slurm wants root, or its packages installed
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +9,7 @@ RUN = $(VENV)/bin/python
 PIP = $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO ?= demo
 
-.PHONY: demo test test-slow test-engines lint docs clean
+.PHONY: demo test test-slow test-engines test-server lint docs clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Pinch needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
@@ -31,11 +32,12 @@ test: $(VENV)/.ready-test
 test-slow: $(VENV)/.ready-test
 	$(RUN) -m pytest -m slow
 
-# Launchers live in environments of their own that lie over the main one: joblib and Ray want different versions of a package.
+# Launchers and servers live in environments of their own that lie over the main one: they want other versions of packages.
 PURELIB = -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 $(VENV)/engines/.ready: EXTRAS = submitit,joblib
 $(VENV)/ray/.ready: EXTRAS = ray
-$(VENV)/engines/.ready $(VENV)/ray/.ready: $(VENV)/.ready
+$(VENV)/server/.ready: EXTRAS = server
+$(VENV)/engines/.ready $(VENV)/ray/.ready $(VENV)/server/.ready: $(VENV)/.ready
 	$(RUN) -m venv $(@D)
 	echo "import site; site.addsitedir('$$($(RUN) $(PURELIB))')" > $$($(@D)/bin/python $(PURELIB))/main.pth
 	grep -v '^python-dateutil=' constraints.txt > $(@D)/constraints.txt  # Ray wants an older one
@@ -44,6 +46,9 @@ $(VENV)/engines/.ready $(VENV)/ray/.ready: $(VENV)/.ready
 
 test-engines: $(VENV)/engines/.ready $(VENV)/ray/.ready
 	RAY_PYTHON=$(VENV)/ray/bin/python $(VENV)/engines/bin/python tests/engines/run.py
+
+test-server: $(VENV)/server/.ready
+	$(VENV)/server/bin/python tests/servers/run.py
 
 lint: $(VENV)/.ready-test
 	$(RUN) -m ruff check .

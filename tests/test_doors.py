@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from judge_double import Double
+
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = [
     "data.max_prompts=3",
@@ -280,21 +282,22 @@ def test_the_readme_has_its_two_commands_and_the_makefile_knows_them() -> None:
     assert len(text.split("\n")) < 200
 
 
-def test_readme_commands_run(door: Door, tmp_path: Path) -> None:
+def test_readme_commands_run(door: Door, cache: Path) -> None:
     """Each command as the README has it, with a few settings added that make it quick; in the README's order."""
     commands = readme_commands()
     assert len(commands) >= 8
-    for script, *arguments in commands:
-        name = script.removesuffix(".py")
-        own = any(argument.startswith(("data.corpus", "model.path")) for argument in arguments)
-        extra = (
-            [*QUICK, "languages.evaluation=[en,cs]", "tracking=off"]
-            if name == "train" and "--help" not in arguments
-            else []
-        )
-        done = door(name, *arguments, *extra)
-        expected = 2 if own else 0  # a user's own files are not here: refused in one line
-        assert done.returncode == expected, f"{script} {' '.join(arguments)}\n{done.stdout}{done.stderr}"
+    with Double() as server:
+        judge = {"judge=api": [f"judge.base_url={server.url}"], "judge=hf": ["judge.name=a-chat-model"]}
+        judge["judge=hf"].append(f"judge.model={next(cache.glob('embedded-*/config.json')).parent}")
+        for script, *arguments in commands:
+            name = script.removesuffix(".py")
+            own = any(argument.startswith(("data.corpus", "model.path")) for argument in arguments)
+            extra = [setting for word in arguments for setting in judge.get(word, [])]
+            if name == "train" and "--help" not in arguments:
+                extra = [*QUICK, "languages.evaluation=[en,cs]", "tracking=off"]
+            done = door(name, *arguments, *extra)
+            expected = 2 if own else 0  # a user's own files are not here: refused in one line
+            assert done.returncode == expected, f"{script} {' '.join(arguments)}\n{done.stdout}{done.stderr}"
 
 
 # --- sweeps ----------------------------------------------------------------------------------------------------------

@@ -1,94 +1,19 @@
-"""A workspace of five cells, two languages and four prompts, small enough to count every score by hand."""
+"""Scores of a workspace that is small enough to count them by hand."""
 
-import io
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from pinch import cells, evaluate, tracking
-from pinch.cells import Cell, define, store_lexicon, store_prompts, write_cell
-from pinch.config import (
-    EvaluateConfig,
-    JudgeConfig,
-    LanguageGate,
-    LanguagesConfig,
-    Method,
-    ScoreConfig,
-    TieRule,
-    TrackingConfig,
-    TrackingMode,
-    TrainConfig,
-    TuningConfig,
-)
+from months import BOTH, CS, MONTHS, NOTHING, WRONG, Workspace, add_five, scores
+from pinch import cells, tracking
+from pinch.cells import Cell
+from pinch.config import JudgeConfig, LanguageGate, TieRule, TrackingMode
 from pinch.errors import UserError
 from pinch.judges.reference import ReferenceJudge
-from pinch.records import Answer, Item, Prompt, read_jsonl, write_json, write_jsonl
-
-MONTHS = {"en": ["january", "march", "may", "june"], "cs": ["leden", "březen", "květen", "červen"]}
-WRONG = "zzz"
-
-EN = {"en": MONTHS["en"], "cs": MONTHS["en"]}  # answers English questions, and Czech ones in English
-CS = {"en": [WRONG] * 4, "cs": MONTHS["cs"]}
-BOTH = {"en": [*MONTHS["en"][:3], WRONG], "cs": [*MONTHS["cs"][:2], "march", WRONG]}
-NOTHING = {"en": [WRONG] * 4, "cs": [WRONG] * 4}
-
-
-class Workspace:
-    """Writes cells as the other stages would, and reads what evaluate made of them."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.folder = root, root / "study"
-        self.printed = ""
-        self.references = True
-
-    def add(self, tuning: list[str], said: dict[str, list[str]], seed: int = 0, lr: float | None = None) -> Cell:
-        settings = TrainConfig(
-            languages=LanguagesConfig(base=tuning[0] if tuning else "en", tuning=tuning or ["en"]),
-            tuning=TuningConfig(method=Method.lora if tuning else Method.none, lr=lr),
-            root=str(self.root),
-            seed=seed,
-        )
-        plan = {f"e{n}": tuning[n % len(tuning)] for n in range(10 if tuning else 0)}
-        cell = define(settings, "model", "corpus", plan, 10)
-        write_cell(cell, settings, {})
-        digests = {}
-        for code, texts in said.items():
-            prompts = [
-                Prompt(f"p{n}", code, f"{code} {n}?", MONTHS[code][n] if self.references else None)
-                for n in range(len(texts))
-            ]
-            digests[code] = store_prompts(self.folder, code, prompts)
-            write_jsonl(
-                cell.answers_path(code), [Answer(f"p{n}", code, text, 1, n > 0) for n, text in enumerate(texts)]
-            )
-        words = store_lexicon(self.folder, {code: frozenset(names) for code, names in MONTHS.items()})
-        write_json(cell.folder / "status.json", {"generate": {"state": "done", "prompts": digests, "lexicon": words}})
-        return cell
-
-    def evaluate(self, judge: JudgeConfig | None = None, **score: Any) -> int:
-        settings = EvaluateConfig(
-            judge=judge or JudgeConfig(),
-            score=ScoreConfig(**score),
-            tracking=TrackingConfig(mode=TrackingMode.off),
-            root=str(self.root),
-        )
-        console = Console(width=160, record=True, file=io.StringIO())
-        code = evaluate.evaluate(settings, console)
-        self.printed = console.export_text()
-        return code
-
-    def items(self, cell: Cell, against: str, language: str) -> list[Item]:
-        rows = read_jsonl(cell.items_path("reference"), lambda row: Item(**row))
-        return [row for row in rows if (row.against, row.language) == (against, language)]
-
-
-def scores(cell: Cell, judge: str = "reference") -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(cell.scores_path.read_text(encoding="utf-8"))[judge]
-    return found
+from pinch.records import Answer, write_jsonl
 
 
 @pytest.fixture
@@ -98,13 +23,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def five(workspace: Workspace) -> dict[str, Cell]:
-    return {
-        "en": workspace.add(["en"], EN),
-        "cs": workspace.add(["cs"], CS),
-        "both": workspace.add(["en", "cs"], BOTH),
-        "both1": workspace.add(["en", "cs"], BOTH, seed=1),
-        "untuned": workspace.add([], NOTHING),
-    }
+    return add_five(workspace)
 
 
 def test_scores_counted_by_hand(workspace: Workspace, five: dict[str, Cell]) -> None:
@@ -309,13 +228,39 @@ def test_the_tracker_gets_flat_numbers(
     told: dict[str, dict[str, float]] = {}
     monkeypatch.setattr(tracking, "add_scores", lambda cell, values, settings: told.update({cell.id: dict(values)}))
     workspace.evaluate()
+    assert told == {}, "it is off"
+    workspace.tracking = TrackingMode.wandb
+    workspace.evaluate()
     assert told[five["both"].id] == {
         "score/en": 37.5, "score/cs": 25.0, "score/seen": 25.0, "exact/en": 75.0, "exact/cs": 50.0,
+        "judges/reference/en": 37.5, "judges/reference/cs": 25.0, "judges/reference/seen": 25.0,
+        "score/judge": "reference", "score/against": "monolingual",
         "language_right/en": 75.0, "language_right/cs": 50.0,
     }  # fmt: skip
+    assert len(told) == 5
     told.clear()
     workspace.evaluate()
     assert told == {}
+    workspace.evaluate(tie_rule=TieRule.average)
+    assert len(told) == 5
+
+
+def test_scores_that_a_crash_kept_from_the_tracker_are_sent_next_time(
+    workspace: Workspace, five: dict[str, Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.tracking = TrackingMode.wandb
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "add_scores", die)
+        with pytest.raises(KeyboardInterrupt):
+            workspace.evaluate()
+    told: list[str] = []
+    monkeypatch.setattr(tracking, "add_scores", lambda cell, values, settings: told.append(cell.id))
+    workspace.evaluate()
+    assert sorted(told) == sorted(cell.id for cell in five.values())
 
 
 def test_the_table_shows_every_cell(workspace: Workspace, five: dict[str, Cell]) -> None:

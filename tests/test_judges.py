@@ -4,7 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,8 +31,8 @@ def judge() -> ReferenceJudge:
 
 
 def said(judge: Judge, first: str, second: str, reference: str | None = "leden") -> tuple[Outcome, str]:
-    ((_, outcome, raw),) = judge.judge([replace(PAIR, first=first, second=second, reference=reference)])
-    return outcome, raw
+    ((judgement,),) = judge.judge([replace(PAIR, first=first, second=second, reference=reference)])
+    return judgement.outcome, judgement.raw
 
 
 @pytest.mark.parametrize(
@@ -82,26 +82,52 @@ def test_an_answer_of_unknown_language_is_not_taken_for_wrong(judge: ReferenceJu
     assert raw == "chrF 47.9 | in en"
 
 
-def test_make_names_the_nearest_kind() -> None:
-    assert isinstance(judges.make(JudgeConfig(), LANGUAGES, {}), ReferenceJudge)
+def test_make_names_the_nearest_kind(tmp_path: Path) -> None:
+    assert isinstance(judges.make(JudgeConfig(), tmp_path, LANGUAGES, {}), ReferenceJudge)
     wrong: Any = SimpleNamespace(kind="referense", name="x", margin=1.0)
-    with pytest.raises(UserError, match=r"judge\.kind=referense is unknown; did you mean 'reference'\?"):
-        judges.make(wrong, LANGUAGES, {})
+    with pytest.raises(UserError, match=r"judge\.kind=referense judges no single pairs; did you mean 'reference'\?"):
+        judges.make(wrong, tmp_path, LANGUAGES, {})
+
+
+def test_the_embedded_judge_has_nothing_to_read_again(judge: ReferenceJudge) -> None:
+    with pytest.raises(UserError, match="leave reparse out"):
+        judge.read("exact | in en", {})
+    assert (judge.tokens([PAIR]), judge.stop(), judge.notes()) == ((0, 0), (), [])
 
 
 class Scripted:
-    """Says first, and invalid of every answer that begins with a question mark; counts what it is asked."""
+    """Says first, invalid of every answer that begins with a question mark, and nothing at all of one that begins with a
+    dash; two at a time. Counts what it is asked."""
 
-    def __init__(self, name: str = "scripted", sees_reference: bool = False, **identity: Any) -> None:
+    def __init__(self, name: str = "scripted", sees_reference: bool = False, size: int = 1, **identity: Any) -> None:
         self.name, self.identity, self.sees_reference = name, {"judge": "scripted", **identity}, sees_reference
         self.asked: list[Pair] = []
+        self.size = size
+        self.late: list[Judgement] = []
 
-    def judge(self, pairs: Sequence[Pair]) -> Iterator[Judgement]:
-        for pair in pairs:
-            self.asked.append(pair)
-            if pair.first == "!":
-                raise RuntimeError("the server is gone")
-            yield pair, Outcome.invalid if pair.first.startswith("?") else Outcome.first, f"raw \u2028 {pair.first}"
+    def judge(self, pairs: Sequence[Pair]) -> Iterator[Sequence[Judgement]]:
+        for start in range(0, len(pairs), self.size):
+            yield [self.say(pair) for pair in pairs[start : start + self.size]]
+
+    def say(self, pair: Pair) -> Judgement:
+        self.asked.append(pair)
+        if pair.first == "!":
+            raise RuntimeError("the server is gone")
+        if pair.first.startswith("-"):
+            return Judgement(pair, Outcome.invalid, "", {"error": "no reply"})
+        return Judgement(pair, self.read(pair.first, {}), f"raw \u2028 {pair.first}")
+
+    def stop(self) -> Sequence[Judgement]:
+        return self.late
+
+    def read(self, raw: str, facts: Mapping[str, Any]) -> Outcome:
+        return Outcome.invalid if raw.removeprefix("raw \u2028 ").startswith("?") else Outcome.first
+
+    def tokens(self, pairs: Iterable[Pair]) -> tuple[int, int]:
+        return 0, 0
+
+    def notes(self) -> list[str]:
+        return []
 
 
 def pairs(*texts: str) -> list[Pair]:
@@ -113,10 +139,13 @@ def test_what_is_known_is_not_judged_again(tmp_path: Path) -> None:
     store = VerdictStore(tmp_path, first)
     wanted = pairs("a", "b", "a")
     missing = store.missing(wanted)
-    assert [pair.first for pair in missing] == ["a", "b"]  # the same content once, whatever prompt it belongs to
-    assert list(store.judge_missing(missing)) == [2]
+    assert [pair.first for pair in missing.values()] == [
+        "a",
+        "b",
+    ]  # the same content once, whatever prompt it belongs to
+    assert list(store.judge_missing(list(missing.values()))) == [1, 1]
     again = VerdictStore(tmp_path, Scripted())
-    assert again.missing(wanted) == []
+    assert again.missing(wanted) == {}
     assert again.outcome(wanted[2]) is Outcome.first
     rows = [json.loads(line) for line in again.path.read_bytes().split(b"\n") if line]
     assert [row["raw"] for row in rows] == ["raw \u2028 a", "raw \u2028 b"]
@@ -138,32 +167,114 @@ def test_the_key_holds_all_that_matters(tmp_path: Path) -> None:
     assert seeing.key(replace(PAIR, reference="x")) != seeing.key(PAIR) != seeing.key(replace(PAIR, reference=None))
 
 
-def test_invalid_verdicts_are_kept_once_and_asked_again(tmp_path: Path) -> None:
-    for _ in range(3):
-        store = VerdictStore(tmp_path, Scripted())
-        missing = store.missing(pairs("?x"))
-        assert len(missing) == 1
-        list(store.judge_missing(missing))
-        assert store.outcome(missing[0]) is Outcome.invalid
-    assert store.path.read_bytes().count(b"\n") == 1
+def judge_all(store: VerdictStore, *texts: str) -> None:
+    list(store.judge_missing(pairs(*texts)))
+
+
+def asked(store: VerdictStore, *texts: str, retry_invalid: bool = False) -> list[str]:
+    return [pair.first for pair in store.missing(pairs(*texts), retry_invalid).values()]
+
+
+def test_a_reply_without_a_verdict_is_asked_again_only_on_request(tmp_path: Path) -> None:
+    judge_all(VerdictStore(tmp_path, Scripted()), "?x", "a")
+    store = VerdictStore(tmp_path, Scripted())
+    assert store.outcome(pairs("?x")[0]) is Outcome.invalid
+    assert not store.unanswered(pairs("?x")[0])
+    assert asked(store, "?x", "a") == []
+    assert asked(store, "?x", "a", retry_invalid=True) == ["?x"]
+    judge_all(store, "?x")
+    assert rows(store) == ["?x", "a", "?x"], "what was paid for is kept"
+
+
+def test_no_reply_is_asked_again(tmp_path: Path) -> None:
+    store = VerdictStore(tmp_path, Scripted())
+    judge_all(store, "-x")
+    judge_all(store, "-x")
+    assert store.path.read_bytes().count(b"\n") == 1, "a failure says nothing new the second time"
+    store = VerdictStore(tmp_path, Scripted())
+    (pair,) = pairs("-x")
+    assert store.outcome(pair) is Outcome.invalid
+    assert store.unanswered(pair)
+    assert asked(store, "-x") == ["-x"]
+    store.keep([Judgement(pair, Outcome.invalid, "hm")])
+    assert (store.unanswered(pair), asked(store, "-x")) == (False, [])
+    revision = store.revision
+    store.keep([Judgement(pair, Outcome.second, "B"), Judgement(pair, Outcome.first, "A")])
+    assert store.outcome(pair) is Outcome.second, "the first verdict counts"
+    store.keep([Judgement(pair, Outcome.invalid, "", {"error": "gone"})])
+    assert VerdictStore(tmp_path, Scripted()).outcomes == store.outcomes
+    assert VerdictStore(tmp_path, Scripted()).revision == store.revision != revision
+    assert store.path.read_bytes().count(b"\n") == 3
 
 
 def test_what_came_in_before_an_error_is_kept(tmp_path: Path) -> None:
-    store = VerdictStore(tmp_path, Scripted())
+    store = VerdictStore(tmp_path, Scripted(size=2))
     with pytest.raises(RuntimeError, match="server"):
-        list(store.judge_missing(pairs("a", "b", "c", "!", "d"), batch=2))
-    assert [pair.first for pair in VerdictStore(tmp_path, Scripted()).missing(pairs("a", "b", "c", "d"))] == ["d"]
+        judge_all(store, "a", "b", "c", "!", "d")
+    assert asked(VerdictStore(tmp_path, Scripted()), "a", "b", "c", "d") == ["c", "d"]
 
 
-def test_batches_are_handed_over_as_they_fill(tmp_path: Path) -> None:
+def test_what_is_under_way_when_judging_ends_is_kept(tmp_path: Path) -> None:
+    judge = Scripted()
+    store = VerdictStore(tmp_path, judge)
+    judge.late = [Judgement(pair, Outcome.first, pair.first) for pair in pairs("c", "d")]
+    running = store.judge_missing(pairs("a", "b", "c", "d"))
+    assert next(running) == 1
+    with pytest.raises(KeyboardInterrupt):
+        running.throw(KeyboardInterrupt)
+    assert asked(VerdictStore(tmp_path, Scripted()), "a", "b", "c", "d") == ["b"]
+
+
+def test_an_interrupt_while_a_batch_is_written_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = VerdictStore(tmp_path, Scripted())
-    assert list(store.judge_missing(pairs("a", "b", "c", "d", "e"), batch=2)) == [2, 2, 1]
-    assert store.path.read_bytes().count(b"\n") == 5
+    fsync = os.fsync
+    interrupts = iter([KeyboardInterrupt()])
+
+    def interrupted(handle: int) -> None:
+        fsync(handle)
+        for interrupt in interrupts:
+            raise interrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            judge_all(store, "a", "b")
+    assert rows(store) == ["a"]
 
 
-def test_slow_judges_are_written_down_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pinch.judges.store.SECONDS", -1.0)
-    assert list(VerdictStore(tmp_path, Scripted()).judge_missing(pairs("a", "b"))) == [1, 1, 0]
+def test_a_batch_is_on_disk_before_the_next_one_is_asked_for(tmp_path: Path) -> None:
+    store = VerdictStore(tmp_path, Scripted(size=2))
+    numbers = []
+    for number in store.judge_missing(pairs("a", "b", "c", "d", "e")):
+        numbers.append(number)
+        assert store.path.read_bytes().count(b"\n") == sum(numbers)
+    assert numbers == [2, 2, 1]
+
+
+class Strict(Scripted):
+    """Reads its replies by other rules: what begins with an a is a tie."""
+
+    def read(self, raw: str, facts: Mapping[str, Any]) -> Outcome:
+        return Outcome.tie if raw.startswith("raw \u2028 a") else super().read(raw, facts)
+
+
+def test_stored_replies_are_read_again_without_calls(tmp_path: Path) -> None:
+    judge_all(VerdictStore(tmp_path, Scripted()), "a", "ab", "b", "?c", "-d")
+    judge = Strict()
+    store = VerdictStore(tmp_path, judge)
+    before = store.revision
+    replies, changes = store.reread()
+    assert (replies, judge.asked) == (4, [])
+    assert [(c.before, c.after, c.raw) for c in changes] == [
+        (Outcome.first, Outcome.tie, "raw \u2028 a"),
+        (Outcome.first, Outcome.tie, "raw \u2028 ab"),
+    ]
+    again = VerdictStore(tmp_path, Strict())
+    assert again.outcomes == store.outcomes
+    assert [again.outcome(pair) for pair in pairs("a", "ab", "b", "?c")] == ["tie", "tie", "first", "invalid"]
+    assert again.revision == store.revision != before
+    assert again.reread() == (4, [])
+    assert len(VerdictStore(tmp_path, Scripted()).reread()[1]) == 2, "and back"
 
 
 def rows(store: VerdictStore) -> list[str]:
@@ -182,7 +293,7 @@ def test_a_last_line_torn_anywhere_is_dropped_and_mended(tmp_path: Path, opened:
     for size in range(first, len(whole)):
         store.path.write_bytes(whole[:size])
         after = VerdictStore(tmp_path, Scripted())
-        assert [pair.first for pair in after.missing(pairs("a", "ž\u2028"))] == ["ž\u2028"]
+        assert asked(after, "a", "ž\u2028") == ["ž\u2028"]
         if opened == "before":  # the line is torn by another process while this one runs
             store.path.write_bytes(whole[:first])
             after = VerdictStore(tmp_path, Scripted())
@@ -204,7 +315,7 @@ def test_a_writer_that_is_killed_leaves_a_torn_line_at_most(tmp_path: Path, monk
 
         def work(folder: Path = tmp_path / str(size), writes: Any = writes) -> None:
             monkeypatch.setattr(os, "write", writes)
-            list(VerdictStore(folder, Scripted()).judge_missing(pairs("first", "2", "second", "4", "5", "6"), batch=2))
+            list(VerdictStore(folder, Scripted(size=2)).judge_missing(pairs("first", "2", "second", "4", "5", "6")))
 
         writer = multiprocessing.get_context("fork").Process(target=work)
         writer.start()
@@ -213,14 +324,14 @@ def test_a_writer_that_is_killed_leaves_a_torn_line_at_most(tmp_path: Path, monk
         store = VerdictStore(tmp_path / str(size), Scripted())
         missing = store.missing(pairs("first", "2", "second", "4", "5", "6"))
         assert len(missing) == 4 - size // 200  # a line has just under 200 bytes here
-        list(store.judge_missing(missing))
+        list(store.judge_missing(list(missing.values())))
         assert sorted(rows(store)) == ["2", "4", "5", "6", "first", "second"]
 
 
 def test_of_two_processes_that_judge_the_same_the_first_one_counts(tmp_path: Path) -> None:
     class Contrary(Scripted):
-        def judge(self, pairs: Sequence[Pair]) -> Iterator[Judgement]:
-            return ((pair, Outcome.second, f"contrary {pair.first}") for pair in pairs)
+        def say(self, pair: Pair) -> Judgement:
+            return Judgement(pair, Outcome.second, f"contrary {pair.first}")
 
     one, other = VerdictStore(tmp_path, Scripted()), VerdictStore(tmp_path, Contrary())
     list(one.judge_missing(pairs("a", "b", "?c")))
@@ -257,7 +368,7 @@ def test_what_could_not_be_written_is_not_known(tmp_path: Path, monkeypatch: pyt
         patch.setattr(os, "write", full)
         with pytest.raises(UserError, match=r"scripted\.jsonl: cannot be written \(No space left on device\)"):
             list(store.judge_missing(pairs("b")))
-    assert [pair.first for pair in store.missing(pairs("a", "b"))] == ["b"]
+    assert asked(store, "a", "b") == ["b"]
     list(store.judge_missing(pairs("b")))
     assert rows(store) == ["a", "b"]
 
@@ -270,15 +381,9 @@ def test_a_broken_row_is_reported_with_its_line(tmp_path: Path) -> None:
         VerdictStore(tmp_path, Scripted())
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden"])
-def test_names_that_are_no_file_names(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match=r"judge\.name"):
-        VerdictStore(tmp_path, Scripted(name=name))
-
-
 def append(folder: str, number: int) -> None:
-    store = VerdictStore(Path(folder), Scripted())
-    list(store.judge_missing(pairs(*(f"{number}-{n}-{'x' * 3000}" for n in range(60))), batch=7))
+    store = VerdictStore(Path(folder), Scripted(size=7))
+    judge_all(store, *(f"{number}-{n}-{'x' * 3000}" for n in range(60)))
 
 
 def test_several_processes_append_whole_lines(tmp_path: Path) -> None:

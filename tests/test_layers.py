@@ -10,13 +10,16 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 LAYERS = (
     ("facts", {"errors", "languages"}),
     ("shapes", {"config", "records", "stamps"}),
-    ("pure", {"mixture", "scoring", "stats", "identify"}),
-    ("edges", {"embedded", "corpora", "frames", "models", "cells", "ranks", "slots", "tracking", "wandb_logger"}),
+    ("pure", {"mixture", "scoring", "stats", "identify", "panels", "agreement", "diagnostics"}),
+    (
+        "edges",
+        {"embedded", "corpora", "frames", "models", "cells", "ranks", "slots", "tracking", "wandb_logger", "alpaca"},
+    ),
     (
         "stages",
         {"adapters", "attention", "packing", "learner", "fitting", "tuning", "generation", "judges", "analysis"},
     ),
-    ("of evaluate", {"references", "scoreboard"}),
+    ("of evaluate", {"references", "bench", "scoreboard", "rulings", "calls", "exchange", "audit"}),
     ("jobs", {"jobs"}),
     ("of sweeps", {"cellfile", "plan", "pool", "board"}),
     ("flows", {"train", "evaluate", "analyze"}),

@@ -43,8 +43,8 @@ def analyze(settings: AnalyzeConfig, console: Console | None = None) -> int:
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True
     ) as progress:
-        study = read(found, workspace, settings.judge.name, progress)
-        rows = tables.tidy(study, settings.judge.name, options.confidence)
+        study = read(found, workspace, settings.judge.label(), progress)
+        rows = tables.tidy(study, settings.judge.label(), options.confidence)
         folder = workspace / "analysis"
         write_csv(folder / "scores.csv", [dataclasses.asdict(row) for row in rows])
         shown = look(study, options)
@@ -133,7 +133,7 @@ def compose(
     doubts += apart([one.family for one in shown])
     return report.Report(
         workspace=settings.workspace,
-        lead=lead(study, settings.judge.name),
+        lead=lead(study, settings.judge.label()),
         findings=said,
         facts=facts(study, found, documents, settings),
         figures=pictures,

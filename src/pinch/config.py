@@ -5,8 +5,10 @@ checks ranges when the config crosses the border (`OmegaConf.to_object`, once, i
 a DictConfig. Derived values are methods. Enum members are written in YAML as they are named here.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from pinch.errors import UserError
@@ -116,6 +118,39 @@ class LanguageGate(Enum):
 
 class JudgeKind(Enum):
     reference = "reference"
+    api = "api"
+    hf = "hf"
+    human = "human"
+    panel = "panel"
+
+
+class ReplyFormat(Enum):
+    auto = "auto"
+    json_schema = "json_schema"
+    json_object = "json_object"
+    text = "text"
+
+
+class TokensField(Enum):
+    auto = "auto"
+    max_tokens = "max_tokens"
+    max_completion_tokens = "max_completion_tokens"
+
+
+class Batch(Enum):
+    off = "off"
+    write = "write"
+    read = "read"
+
+
+class Combine(Enum):
+    majority = "majority"
+    mean = "mean"
+
+
+class Exchange(Enum):
+    none = "none"
+    alpaca_eval = "alpaca_eval"
 
 
 @dataclass
@@ -454,24 +489,152 @@ class Wish:
 
 
 @dataclass
+class BudgetConfig:
+    """What a judge may cost in one run of evaluate.py; none: no limit. It stops before a limit is passed, and the same
+    command goes on from there."""
+
+    calls: int | None = None
+    """Requests, those that are tried again included."""
+    tokens: int | None = None
+    """Tokens, those of the question and of the reply."""
+    money: float | None = None
+    """In the currency of judge.price."""
+
+    def __post_init__(self) -> None:
+        _positive("judge.budget.calls", self.calls)
+        _positive("judge.budget.tokens", self.tokens)
+        if self.money is not None and self.money <= 0:
+            raise UserError(f"judge.budget.money={self.money} must be above 0")
+
+
+@dataclass
+class PriceConfig:
+    """What the server takes per million tokens, in any currency; none: unknown."""
+
+    question: float | None = None
+    """Of the question (prompt tokens)."""
+    reply: float | None = None
+    """Of the reply (completion tokens)."""
+
+    def __post_init__(self) -> None:
+        if (self.question is None) != (self.reply is None):
+            raise UserError("judge.price: give both judge.price.question and judge.price.reply, or neither")
+        for name in ("question", "reply"):
+            if (getattr(self, name) or 0) < 0:
+                raise UserError(f"judge.price.{name}={getattr(self, name)} must not be negative")
+
+
+@dataclass
 class JudgeConfig:
-    name: str = "reference"
-    """Name under which verdicts and scores are kept."""
+    name: str | None = None
+    """Name under which verdicts and scores are kept; none: the model's name of an api or hf judge, else the kind."""
     kind: JudgeKind = JudgeKind.reference
-    """reference: agreement with the prompt's reference answer; deterministic, offline."""
+    """reference: agreement with the prompt's reference answer, deterministic, offline; api: a model behind any
+    OpenAI-compatible chat server; hf: a local Hugging Face model; human: a page to annotate; panel: several of these."""
     margin: float = 10.0
     """reference only: chrF points by which one answer must be better; less is a tie."""
+    max_prompts: int | None = None
+    """Judge only so many prompts per language, the same ones for every cell (ids in the order of their hash); none: all."""
+    retry_invalid: bool = False
+    """Ask again where the judge replied, but without a verdict. What got no reply at all is always asked again."""
+
+    prompt: str | None = None
+    """api, hf: what the judge is asked: pairwise (reasons, then a verdict line), labels (one letter), or a file of yours;
+    none: labels where probabilities are read (hf, or api with judge.logprobs), else pairwise."""
+    model: str | None = None
+    """api: the model's name at the server; hf: a folder or a hub id."""
+    revision: str | None = None
+    """hf only: the hub's branch, tag or commit."""
+    dtype: DType = DType.auto
+    """hf only: precision of the weights; auto: bf16 on a GPU that has it, else fp32."""
+    accelerator: Accelerator = Accelerator.auto
+    """hf only: where the model computes; auto: a GPU where there is one."""
+    batch_size: int = 16
+    """hf only: questions at a time."""
+
+    base_url: str | None = None
+    """api only: the server's address up to and including /v1; none: $OPENAI_BASE_URL, else that of OpenAI."""
+    key: str = "OPENAI_API_KEY"
+    """api only: the environment variable that holds the key; the key itself is never written anywhere."""
+    concurrency: int = 16
+    """api only: requests under way at once."""
+    timeout: float = 120.0
+    """api only: seconds for one whole reply."""
+    retries: int = 6
+    """api only: how often a request that failed (busy server, broken connection, broken reply) is sent again."""
+    asks: int = 2
+    """api only: how often a question is asked at most when the reply holds no verdict; every time with another seed."""
+    temperature: float | None = 0.0
+    """api only: of the sampling; none: not sent, for models that refuse it."""
+    max_tokens: int = 1024
+    """api only: longest reply in tokens, hidden reasoning included; a reply cut off there is invalid."""
+    tokens_field: TokensField = TokensField.auto
+    """api only: what the server calls max_tokens; auto: found by the first requests."""
+    reply: ReplyFormat = ReplyFormat.auto
+    """api only: json_schema, json_object: structured output; text: a last verdict line; auto: the first that the server
+    has, found by the first requests."""
+    seed: int | None = 0
+    """api only: sent with every request, another one per question; none: not sent."""
+    logprobs: bool = False
+    """api only: take the verdict from the probabilities of A and B as the first token, where the server returns them."""
+    probe: bool = False
+    """api only: find out anew what the server accepts, instead of going by what was found last time."""
+    batch: Batch = Batch.off
+    """api only: write: write the requests to files for a batch API instead of sending them; read: read such results."""
+    results: list[str] = field(default_factory=list)
+    """api with batch=read: result files of the batch API. human: files that the page has saved."""
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    price: PriceConfig = field(default_factory=PriceConfig)
+
+    members: list[str] = field(default_factory=list)
+    """panel only: names of judges that have judged this workspace."""
+    combine: Combine = Combine.majority
+    """panel, and several annotators: majority: the outcome that more than half of them name, else a tie; mean: of their
+    scores."""
 
     def __post_init__(self) -> None:
         if self.margin < 0:
             raise UserError(f"judge.margin={self.margin} must not be negative; it is in chrF points, 0..100")
+        for name in ("max_prompts", "batch_size", "concurrency", "asks", "max_tokens"):
+            _positive(f"judge.{name}", getattr(self, name))
+        if self.retries < 0:
+            raise UserError(f"judge.retries={self.retries} must not be negative")
+        if self.timeout <= 0:
+            raise UserError(f"judge.timeout={self.timeout} must be above 0; it is in seconds")
+        if self.temperature is not None and self.temperature < 0:
+            raise UserError(f"judge.temperature={self.temperature} must not be negative; null: not sent")
+        if self.kind in (JudgeKind.api, JudgeKind.hf) and not self.model:
+            what = "the model's name at the server" if self.kind is JudgeKind.api else "a folder or a hub id"
+            raise UserError(f"judge.model is not set; give {what}, e.g. judge={self.kind.value} judge.model=...")
+        if self.kind is JudgeKind.panel and len(set(self.members)) < 2:
+            raise UserError(
+                "judge.members: a panel needs two judges or more, e.g. judge=panel 'judge.members=[one,two]'"
+            )
+        if self.batch is Batch.read and not self.results:
+            raise UserError("judge.batch=read needs the result files, e.g. 'judge.results=[results.jsonl]'")
+        if self.budget.money is not None and self.price.question is None:
+            raise UserError(
+                "judge.budget.money needs prices: judge.price.question and judge.price.reply, per million tokens"
+            )
+        label = self.label()
+        if not label or label != Path(label).name or label.startswith("."):
+            raise UserError(f"judge.name={label!r} becomes a file name; use a plain word, without slashes")
+
+    def label(self) -> str:
+        """Name under which verdicts and scores are kept."""
+        if self.name is not None:
+            return self.name
+        if self.kind in (JudgeKind.api, JudgeKind.hf):
+            return re.sub(r"[^\w.-]+", "-", Path(str(self.model)).name).strip("-.") or str(self.kind.value)
+        return str(self.kind.value)
 
 
 @dataclass
 class ScoreConfig:
     references: list[str] = field(default_factory=lambda: ["monolingual", "base"])
     """What cells are compared with. monolingual: the cell tuned on the full budget of the evaluated language;
-    base: the untuned model. A reference that does not exist is said and left out."""
+    base: the untuned model; or the id of any cell (its last part is enough). A reference that does not exist is said and
+    left out."""
     tie_rule: TieRule = TieRule.strict
     """strict: a tie unless both orders agree; average: the mean of the two orders."""
     language_gate: LanguageGate = LanguageGate.off
@@ -480,10 +643,26 @@ class ScoreConfig:
     """Of every interval."""
 
     def __post_init__(self) -> None:
-        for name in self.references:
-            if name not in ("monolingual", "base"):
-                raise UserError(f"score.references: {name!r} is unknown; there are: monolingual, base")
+        if not self.references:
+            raise UserError("score.references is empty; name monolingual, base or the id of a cell")
         _confidence("score.confidence", self.confidence)
+
+
+@dataclass
+class OnlyConfig:
+    """Which part of a workspace is judged and scored; none: all of it."""
+
+    cells: list[str] | None = None
+    """Cells whose id contains one of these words. References are found among all cells."""
+    languages: list[str] | None = None
+    """Languages of the answers."""
+
+    def __post_init__(self) -> None:
+        if self.languages is not None:
+            self.languages = canonical_all(self.languages, "only.languages")
+        for name in ("cells", "languages"):
+            if getattr(self, name) == []:
+                raise UserError(f"only.{name} is empty; name some, or leave it out for all")
 
 
 @dataclass
@@ -493,6 +672,17 @@ class EvaluateConfig:
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     score: ScoreConfig = field(default_factory=ScoreConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    plan: PlanConfig = field(default_factory=PlanConfig)
+    """table, json: what judging would take (plan=true); nothing is judged."""
+    only: OnlyConfig = field(default_factory=OnlyConfig)
+    reparse: bool = False
+    """Read the stored replies again by today's rules, without any call, and show what changed."""
+    check: bool = False
+    """Put the judge through the injection set and its sanity questions instead of judging cells."""
+    export: Exchange = Exchange.none
+    """alpaca_eval: write the answers and their references as model_outputs.json files instead of judging."""
+    annotations: str | None = None
+    """An annotations.json of AlpacaEval, to be scored here under judge.name instead of judging."""
     workspace: str = "study"
     """Folder under `root` whose cells are judged."""
     root: str = "multirun"
@@ -500,6 +690,8 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         check_workspace(self.workspace)
+        if self.plan.show is PlanShow.files or self.plan.add_references:
+            raise UserError("plan=files and plan.add_references are of train.py; here are plan=true and plan=json")
 
 
 @dataclass

@@ -75,7 +75,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One stored judgement: `key` addresses its content (see judges.store), `raw` is the judge's text as it came."""
+    """One stored judgement: `key` addresses its content (see judges.store), `raw` is the judge's text as it came, `facts`
+    how it came about (what the server said of itself, tokens, probabilities, errors), `reread` that the stored raw text was
+    read again by other rules and now says this."""
 
     key: str
     judge: str
@@ -83,18 +85,22 @@ class Verdict:
     prompt: str
     outcome: Outcome
     raw: str
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+    reread: bool = False
 
 
 @dataclass(frozen=True)
 class Item:
     """One prompt of one cell after judging, the unit of every statistic.
 
-    `judge` is the judge's name, `against` the reference's name (monolingual or base), `reference_cell` its cell; both
-    are empty, like `outcome`, for a language without any reference.
-    `score` is 1 win, 0.5 tie, 0 loss, None when the judge's verdicts were invalid. `outcome` is win, tie, loss, invalid,
-    identical (a tie that cost no call) or self (the cell is its own reference). `exact` and `chrf` (0..100) compare with
-    the prompt's reference answer, None without one. `answered_in` is the identified language, "und" if undecided.
-    `right_language` is None when undecided."""
+    `judge` is the judge's name, `against` the reference's name (monolingual, base or a cell's id), `reference_cell` its
+    cell; both are empty, like `outcome`, for a language without any reference.
+    `score` is 1 win, 0.5 tie, 0 loss, None when the judge's verdicts were invalid or are missing. `outcome` is win, tie,
+    loss, invalid, unjudged (not asked yet), identical (a tie that cost no call) or self (the cell is its own reference).
+    `forth` is what the judge said with the cell's answer shown first, `back` with the reference's first, as an Outcome of
+    the order shown; both empty where nobody was asked. `length` and `reference_length` are the answers' in characters.
+    `exact` and `chrf` (0..100) compare with the prompt's reference answer, None without one. `answered_in` is the
+    identified language, "und" if undecided. `right_language` is None when undecided."""
 
     cell: str
     judge: str
@@ -108,6 +114,10 @@ class Item:
     chrf: float | None
     answered_in: str
     right_language: bool | None
+    forth: str = ""
+    back: str = ""
+    length: int = 0
+    reference_length: int = 0
 
 
 def read_jsonl(path: Path, build: Callable[[dict[str, Any]], Record]) -> list[Record]:
@@ -190,6 +200,23 @@ def write_text(path: Path, text: str) -> None:
         raise UserError(
             f"{path}: cannot be written ({error.strerror}); free space or check the folder's permissions, then run again"
         ) from error
+
+
+def append_text(path: Path, text: str, whole: int) -> None:
+    """Append whole lines of UTF-8 text behind the first `whole` bytes of a file, and see them to the disk. The caller holds
+    a lock, so what lies behind those bytes is the torn line that a crash left, and is cut off. Raises OSError."""
+    if not text:
+        return
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        if os.fstat(handle).st_size != whole:
+            os.ftruncate(handle, whole)
+        rest = text.encode("utf-8", "surrogatepass")
+        while rest:  # a write is whole except on a full disk or an interrupted one; then it goes on
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -6,6 +6,9 @@ from typing import Any
 
 from pinch.cells import Cell
 
+KINDS = ("monolingual", "base")
+"""Kinds of reference that depend on the cell and the language; any other reference is one cell, named by its id."""
+
 
 def main_families(cells: Iterable[Cell]) -> dict[str, str]:
     """For every root_key the family with most cells, which stands in for the family that the untuned model lacks."""
@@ -17,7 +20,10 @@ def choose(kind: str, cell: Cell, language: str, rivals: Sequence[Cell], familie
     """Who a cell is compared with in a language, among the cells that answered the same prompts; None: nobody.
 
     base: the untuned model. monolingual: the cell of the same family tuned on the language alone, the cell itself if it
-    is one, else that of the same seed, else that of the lowest seed there is."""
+    is one, else that of the same seed, else that of the lowest seed there is. Any other kind is the id of one cell, which
+    may be of any family and model."""
+    if kind not in KINDS:
+        return next((rival for rival in rivals if rival.id == kind), None)
     fitting = [rival for rival in rivals if rival.root_key == cell.root_key and _is(kind, rival, language)]
     if kind == "monolingual":
         family = families.get(cell.root_key) if cell.untuned else cell.family
@@ -32,6 +38,8 @@ def choose(kind: str, cell: Cell, language: str, rivals: Sequence[Cell], familie
 def near_miss(kind: str, cell: Cell, language: str, others: Iterable[Cell]) -> list[str]:
     """Settings by which the nearest cell of that kind is no reference; empty when there is none of that kind, or when
     only its prompts are others."""
+    if kind not in KINDS:
+        return []
     found = [_differences(cell, other) for other in others if _is(kind, other, language)]
     return min(found, key=len, default=[])
 

@@ -4,6 +4,7 @@ Everything is in per cent. Averages over languages are clustered by prompt; a ce
 definition, no calls) never enters an average.
 """
 
+import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +14,9 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from pinch import scoring, stats
+from pinch import references, scoring, stats
+from pinch.bench import Bench
 from pinch.cells import Cell, role
-from pinch.config import EvaluateConfig
 from pinch.records import Answer, Item
 
 Entry = dict[str, Any]
@@ -44,13 +45,13 @@ def against_entry(cell: Cell, items: Sequence[Item], confidence: float) -> Entry
 def _score(items: Sequence[Item], confidence: float) -> Entry:
     """One language: counts of outcomes, score, interval, and the score if every invalid item were a loss or a win.
 
-    No score, only its bounds, where most items are invalid."""
+    No score, only its bounds, where most items are invalid; neither of them where some are not judged yet."""
     count = Counter(item.outcome for item in items)
     own = count["self"] > 0
     values = np.array([100 * item.score for item in items if item.score is not None and not own], dtype=float)
-    told = scoring.enough(len(values), count["invalid"])
+    told = scoring.enough(len(values), count["invalid"], count["unjudged"])
     estimate = stats.mean(values if told else values[:0], confidence)
-    judged, total = len(values) + count["invalid"], float(values.sum())
+    judged, total = 0 if count["unjudged"] else len(values) + count["invalid"], float(values.sum())
     return {
         "n": len(values),
         "wins": count["win"],
@@ -58,6 +59,7 @@ def _score(items: Sequence[Item], confidence: float) -> Entry:
         "losses": count["loss"],
         "identical": count["identical"],
         "invalid": count["invalid"],
+        "unjudged": count["unjudged"],
         "score": 50.0 if own else _number(estimate.mean),
         **_spread(estimate),
         "low_if_invalid_lost": total / judged if judged else None,
@@ -102,6 +104,15 @@ def _qualities(items: Sequence[Item], by_language: Mapping[str, Sequence[Item]],
     }
 
 
+def read_scores(cell: Cell) -> dict[str, Any]:
+    """scores.json as it is; empty when there is none or it is broken, which writes it anew."""
+    try:
+        value = json.loads(cell.scores_path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def _by_language(items: Sequence[Item]) -> dict[str, list[Item]]:
     found: dict[str, list[Item]] = defaultdict(list)
     for item in items:
@@ -136,12 +147,16 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def summary(entry: Entry, kind: str) -> dict[str, float]:
-    """Flat numbers for the tracker: score/<language or group> against one kind of reference, and the answers' own."""
+def summary(entry: Entry, kind: str, judge: str) -> dict[str, float | str]:
+    """Flat values for the tracker: score/<language or group> against one kind of reference by the judge that scored last
+    (score/judge), the same under the judge's own name, and what the answers are like by themselves."""
     against = entry["against"].get(kind, {"languages": {}, "groups": {}})
     answers = entry["answers"]["languages"]
     scores = against["languages"] | {name: against["groups"].get(name, {}) for name in ("seen", "unseen")}
-    found = {f"score/{name}": value.get("score") for name, value in scores.items()}
+    said = {name: value["score"] for name, value in scores.items() if value.get("score") is not None}
+    found: dict[str, float | str | None] = {f"score/{name}": value for name, value in said.items()}
+    found |= {f"judges/{judge}/{name}": value for name, value in said.items()}
+    found |= {"score/judge": judge, "score/against": kind or None}
     found |= {f"exact/{code}": value["exact"] for code, value in answers.items()}
     found |= {f"language_right/{code}": value["right_language"] for code, value in answers.items()}
     return {name: value for name, value in found.items() if value is not None}
@@ -181,29 +196,26 @@ def telling(judged: Sequence[tuple[Cell, Entry]], kinds: Sequence[str]) -> str |
     return next((kind for kind in kinds if kind in found and 2 * found[kind] >= most), None)
 
 
-def notes(
-    settings: EvaluateConfig,
-    judged: Sequence[tuple[Cell, Entry]],
-    absent: Mapping[str, set[str]],
-    near_misses: Mapping[str, set[str]],
-    unanswered: int,
-) -> Iterator[str]:
+def notes(bench: Bench, judged: Sequence[tuple[Cell, Entry]]) -> Iterator[str]:
     """What the user should know, one line each."""
+    settings, absent, near_misses = bench.settings, bench.absent, bench.near_misses
     where = "".join(
         f" {name}={value}"
         for name, value, usual in (("workspace", settings.workspace, "study"), ("root", settings.root, "multirun"))
         if value != usual
     )
-    if unanswered:
-        yield f"{unanswered} cells have no answers yet and were left out; python train.py finishes them"
+    if bench.unanswered:
+        yield f"{bench.unanswered} cells have no answers yet and were left out; python train.py finishes them"
     if codes := sorted(absent.get("monolingual", ())):
         yield (
             f"some cells have no monolingual reference in {', '.join(codes)}, so no score there; python train.py -m "
             f"languages=one languages.base={','.join(codes)}{where} makes them (with the other settings of your cells)"
         )
+    for kind in sorted(absent.keys() - set(references.KINDS)):
+        yield f"{kind} did not answer the same prompts in {', '.join(sorted(absent[kind]))}, so no score against it there"
     if absent.get("base"):
         yield f"some cells have no untuned model to compare with; python train.py tuning=none{where} makes it answer"
-    for kind in ("monolingual", "base"):
+    for kind in references.KINDS:
         if names := sorted(near_misses.get(kind, ())):
             yield f"there are {kind} cells that are no references because they differ in {', '.join(names)}"
     rows = [row for _, entry in judged for kind in entry["against"].values() for row in kind["languages"].values()]
@@ -213,6 +225,8 @@ def notes(
             f"{invalid} comparisons have no valid verdict and no score{because}; scores.json bounds what they could change "
             "(low_if_invalid_lost, high_if_invalid_won)"
         )
+    if unjudged := sum(row["unjudged"] for row in rows):
+        yield f"{unjudged} comparisons are not judged yet; languages with such comparisons have no score until they are"
     if sentence := poor(judged):
         yield sentence
 

@@ -18,21 +18,23 @@ VALUE = {Outcome.first: 1.0, Outcome.tie: 0.5, Outcome.second: 0.0}
 
 @dataclass(frozen=True)
 class Result:
-    """`outcome` is win, tie, loss, invalid, identical or self, as seen by the cell; `score` is None when invalid."""
+    """`outcome` is win, tie, loss, invalid, unjudged, identical or self, as seen by the cell; `score` is None when it is
+    invalid or unjudged."""
 
     outcome: str
     score: float | None
 
 
 INVALID = Result("invalid", None)
+UNJUDGED = Result("unjudged", None)
 IDENTICAL = Result("identical", 0.5)
 SELF = Result("self", 0.5)
 
 
-def enough(valid: int, invalid: int) -> bool:
-    """Whether a score says anything: at least half of its items have a valid outcome. Where a judge had no verdict on
-    answers that differ, those that happen to be identical would otherwise pass for a score of 50."""
-    return valid > 0 and valid >= invalid
+def enough(valid: int, invalid: int, unjudged: int = 0) -> bool:
+    """Whether a score says anything: every item was judged, and at least half of them have a valid outcome. Where a judge
+    had no verdict on answers that differ, those that happen to be identical would otherwise pass for a score of 50."""
+    return valid > 0 and valid >= invalid and not unjudged
 
 
 def resolve(first_order: Outcome, second_order: Outcome, tie_rule: str = "strict") -> Result:
@@ -47,7 +49,13 @@ def resolve(first_order: Outcome, second_order: Outcome, tie_rule: str = "strict
     if Outcome.invalid in (first_order, second_order):
         return INVALID
     mean = (VALUE[first_order] + 1 - VALUE[second_order]) / 2
-    score = mean if tie_rule == "average" or mean in (0.0, 1.0) else 0.5
+    return scored(mean if tie_rule == "average" or mean in (0.0, 1.0) else 0.5)
+
+
+def scored(score: float | None) -> Result:
+    """The result that a score stands for; invalid without one."""
+    if score is None:
+        return INVALID
     return Result("win" if score > 0.5 else "loss" if score < 0.5 else "tie", score)
 
 
@@ -55,8 +63,9 @@ def gate(result: Result, right: bool | None, reference_right: bool | None) -> Re
     """Language gate: an answer in the wrong language loses, both wrong is a tie (Chen et al., arXiv 2309.08958).
 
     `right` says whether the cell's answer is in the language asked, `reference_right` the same of the reference's; None
-    is undecided and leaves the judge its say. Identical answers and the diagonal stay what they are."""
-    if result in (IDENTICAL, SELF) or (right is not False and reference_right is not False):
+    is undecided and leaves the judge its say. Identical answers, the diagonal and what is not judged yet stay as they
+    are."""
+    if result in (IDENTICAL, SELF, UNJUDGED) or (right is not False and reference_right is not False):
         return result
     if right is False and reference_right is False:
         return Result("tie", 0.5)

@@ -75,7 +75,7 @@ def track(cell: Cell, settings: Any, tracking: TrackingConfig, job: str = "train
     _finish(run, "done")
 
 
-def add_scores(cell: Cell, scores: Mapping[str, float], tracking: TrackingConfig) -> None:
+def add_scores(cell: Cell, scores: Mapping[str, float | str], tracking: TrackingConfig) -> None:
     """Add scores to the summary of the cell's W&B run; does nothing in the modes that have none."""
     if tracking.mode in (TrackingMode.auto, TrackingMode.wandb):
         with track(cell, None, tracking, job="evaluate") as run:

@@ -37,7 +37,7 @@ def facts(
         ]
     result += [
         ("Evaluation", f"{len(study.prompts)} prompts in {', '.join(study.languages)}"),
-        ("Judge", settings.judge.name),
+        ("Judge", settings.judge.label()),
         ("Against", ", ".join(name for name in study.references if name)),
         ("Intervals", f"{100 * settings.confidence:g} %, {settings.resamples:,} resamples behind bands"),
         ("Versions", _versions(documents.values())),

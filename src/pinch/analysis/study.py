@@ -35,9 +35,9 @@ class Metric(StrEnum):
 class Sheet:
     """One cell in one language against one reference: arrays over the study's prompts, NaN where there is nothing.
 
-    `score` is 100 win, 50 tie, 0 loss, NaN when invalid or when
-    most items of the sheet are; `exact` and `right_language` are 100 or 0 (an answer whose language
-    is undecided is not in the language asked); `chrf` is 0..100. `answered_in` counts the identified languages."""
+    `score` is 100 win, 50 tie, 0 loss, NaN when invalid, and all NaN when most items of the sheet are or some are not
+    judged yet; `exact` and `right_language` are 100 or 0 (an answer whose language is undecided is not in the language
+    asked); `chrf` is 0..100. `answered_in` counts the identified languages."""
 
     score: Array
     exact: Array
@@ -145,12 +145,13 @@ def _sheet(items: Sequence[Item], index: dict[str, int]) -> Sheet:
         if item.chrf is not None:
             arrays["chrf"][at] = item.chrf
         arrays["right_language"][at] = 100.0 * bool(item.right_language)
+    outcomes = Counter(item.outcome for item in items)
     valid = sum(item.score is not None for item in items)
-    if not scoring.enough(valid, sum(item.outcome == "invalid" for item in items)):
+    if not scoring.enough(valid, outcomes["invalid"], outcomes["unjudged"]):
         arrays["score"][:] = np.nan
     return Sheet(
         **arrays,
-        outcomes=Counter(item.outcome for item in items),
+        outcomes=outcomes,
         answered_in=Counter(item.answered_in for item in items),
         reference_cell=items[0].reference_cell,
         undecided=sum(item.right_language is None for item in items),

@@ -70,6 +70,7 @@ def _row(cell: Cell, judge: str, against: str, language: str, sheet: Sheet, conf
     estimate = stats.mean(valid, confidence) if len(valid) > 1 and not sheet.own_reference else None
     total = float(valid.sum())
     judged = sheet.prompts
+    whole = bool(against) and not outcomes["unjudged"]
     return Row(
         cell=cell.id,
         model=axes.model,
@@ -92,13 +93,13 @@ def _row(cell: Cell, judge: str, against: str, language: str, sheet: Sheet, conf
         wins=outcomes["win"],
         ties=outcomes["tie"] + outcomes["identical"] + outcomes["self"],
         losses=outcomes["loss"],
-        invalid=judged - len(valid) if against else 0,
+        invalid=outcomes["invalid"],
         score=total / len(valid) if len(valid) else None,
         se=estimate.se if estimate else None,
         low=estimate.low if estimate else None,
         high=estimate.high if estimate else None,
-        bound_low=total / judged if against else None,
-        bound_high=(total + 100 * (judged - len(valid))) / judged if against else None,
+        bound_low=total / judged if whole else None,
+        bound_high=(total + 100 * (judged - len(valid))) / judged if whole else None,
         exact=average(sheet.exact),
         chrf=average(sheet.chrf),
         right_language=average(sheet.right_language),

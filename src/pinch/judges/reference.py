@@ -6,12 +6,13 @@ is better by more than `margin`. It knows nothing beyond the reference: of two b
 reference model pulls scores towards 50, and exact match belongs beside its scores.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pinch import identify
 from pinch.cells import digest
 from pinch.config import JudgeConfig
+from pinch.errors import UserError
 from pinch.judges.protocol import Judgement
 from pinch.records import Outcome, Pair
 from pinch.scoring import chrf, exact
@@ -21,6 +22,9 @@ EXACT = 200.0
 
 NO_REFERENCE = "the prompt has no reference answer"
 
+BATCH = 2000
+"""Judgements handed over at a time."""
+
 
 class ReferenceJudge:
     """Grades both answers of a pair by their agreement with the reference."""
@@ -28,7 +32,7 @@ class ReferenceJudge:
     def __init__(
         self, config: JudgeConfig, languages: Sequence[str], lexicon: Mapping[str, frozenset[str]] | None = None
     ) -> None:
-        self.name = config.name
+        self.name = config.label()
         self.margin = config.margin
         self.sees_reference = True
         self.identity: dict[str, Any] = {
@@ -41,15 +45,29 @@ class ReferenceJudge:
         }
         self._identifier = identify.shared(languages, lexicon)
 
-    def judge(self, pairs: Sequence[Pair]) -> Iterator[Judgement]:
-        """One judgement per pair, in the order given; the raw text says both grades."""
-        for pair in pairs:
-            if pair.reference is None:
-                yield pair, Outcome.invalid, NO_REFERENCE
-                continue
-            first, said_first = self.grade(pair.first, pair.reference, pair.language)
-            second, said_second = self.grade(pair.second, pair.reference, pair.language)
-            yield pair, self._compare(first, second), f"{said_first} | {said_second}"
+    def judge(self, pairs: Sequence[Pair]) -> Iterator[Sequence[Judgement]]:
+        """In the order given; the raw text says both grades."""
+        for start in range(0, len(pairs), BATCH):
+            yield [self._judge(pair) for pair in pairs[start : start + BATCH]]
+
+    def stop(self) -> Sequence[Judgement]:
+        return ()
+
+    def read(self, raw: str, facts: Mapping[str, Any]) -> Outcome:
+        raise UserError("judge=reference computes its verdicts and has no replies to read again; leave reparse out")
+
+    def tokens(self, pairs: Iterable[Pair]) -> tuple[int, int]:
+        return 0, 0
+
+    def notes(self) -> list[str]:
+        return []
+
+    def _judge(self, pair: Pair) -> Judgement:
+        if pair.reference is None:
+            return Judgement(pair, Outcome.invalid, NO_REFERENCE)
+        first, said_first = self.grade(pair.first, pair.reference, pair.language)
+        second, said_second = self.grade(pair.second, pair.reference, pair.language)
+        return Judgement(pair, self._compare(first, second), f"{said_first} | {said_second}")
 
     def grade(self, answer: str, reference: str, language: str) -> tuple[float, str]:
         """Grade of one answer, and the grade in words.
