@@ -83,6 +83,13 @@ def test_seeds_differ_by_pair_order_and_attempt_and_stay() -> None:
     assert all(0 <= seed < 2**31 for seed in sent)
 
 
+def test_a_seed_that_the_server_does_not_take_is_no_fact(tmp_path: Path) -> None:
+    with Double() as double:
+        given = only(probed(double, tmp_path, Manner(reply="text", seed=False)))
+        assert "seed" not in double.requests[0].body
+    assert "seed" not in given.facts
+
+
 # --- identity ------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +215,18 @@ def test_tries_used_up_leave_an_error_and_no_reply(tmp_path: Path) -> None:
     assert one.facts == {"tries": 3, "asks": 0, "error": "503: trouble 503 (busy)"}
     assert judge.read(one.raw, one.facts) is Outcome.invalid
     assert [given[pair].outcome for pair in PAIRS[1:3]] == [expected(pair) for pair in PAIRS[1:3]]
+
+
+def test_a_server_that_goes_away_is_waited_for(tmp_path: Path) -> None:
+    with Double() as double:
+        judge = api_judge(double, retries=1)
+        assert judged(judge, PAIRS[:2])
+        calls = judge.spent.calls
+    given = judged(judge, PAIRS[2:5])
+    assert [judgement.facts["tries"] for judgement in given] == [2, 2, 2]
+    assert all("connection" in judgement.facts["error"].lower() for judgement in given)
+    assert judge.spent.calls == calls + 6
+    assert judge.spent.tokens == calls * 430, "nothing was worked on"
 
 
 def test_tries_of_both_asks_count(tmp_path: Path) -> None:

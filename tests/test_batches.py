@@ -91,11 +91,13 @@ def test_without_a_probe_the_settings_are_taken_as_given(judge: ApiJudge, tmp_pa
 
 
 def test_a_stored_probe_is_used(judge: ApiJudge, tmp_path: Path) -> None:
-    found = Manner("max_completion_tokens", temperature=False, reply="json_object")
+    found = Manner("max_completion_tokens", temperature=False, seed=False, reply="json_object")
     save(tmp_path / "verdicts" / "m.server.json", judge._wanted, found, "m-1")
     (path,) = write_requests(judge, wanted(judge, tmp_path), tmp_path)
     body = rows(path)[0]["body"]
-    assert body.keys() == {"model", "messages", "max_completion_tokens", "seed", "response_format"}
+    assert body.keys() == {"model", "messages", "max_completion_tokens", "response_format"}
+    (given,) = Results(judge, [written(tmp_path / "r.jsonl", [replied(rows(path)[0])])], wanted(judge, tmp_path))
+    assert "seed" not in given.facts
 
 
 def test_the_same_pairs_make_the_same_files(judge: ApiJudge, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Many pairs under way at once: handed over as they come, stopped cleanly, never hanging."""
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -99,9 +100,10 @@ def test_pairs_are_taken_up_as_they_are_needed() -> None:
 
 def test_who_does_not_collect_slows_it_down() -> None:
     work = Work()
-    desk = Desk(work.opening, some_pairs(10 * UNCOLLECTED), 4)
+    desk = Desk(work.opening, itertools.cycle(PAIRS), 4)
     batches = desk.batches()
     got = len(next(batches))
+    assert got <= UNCOLLECTED + 4
     time.sleep(0.3)
     assert len(work.started) <= got + UNCOLLECTED + 4
     rest = desk.stop()
@@ -164,9 +166,8 @@ def test_the_grace_is_limited() -> None:
     reader = threading.Thread(target=lambda: list(desk.batches()))
     reader.start()
     time.sleep(0.1)
-    began = time.monotonic()
     assert desk.stop() == []
-    assert time.monotonic() - began < 20
+    assert not desk._thread.is_alive()
     reader.join()
 
 

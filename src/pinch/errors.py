@@ -6,6 +6,9 @@ Every user's mistake is a `UserError`; the doors print it as one line and exit w
 import difflib
 from collections.abc import Iterable
 
+LISTED = 16
+"""Options that a message lists at most."""
+
 
 class PinchError(Exception):
     """Root of Pinch's own errors."""
@@ -25,4 +28,5 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {near[0]!r}?"
-    return f"; there are: {', '.join(choices)}" if choices else ""
+    listed = ", ".join(choices if len(choices) <= LISTED else [*choices[:LISTED], f"and {len(choices) - LISTED} more"])
+    return f"; there are: {listed}" if choices else ""

@@ -5,6 +5,7 @@ language and reference) and scores.json; per judge: verdicts/<judge>.jsonl and i
 judged again, cells whose inputs did not change are skipped, and a missing reference is said, with the command that makes it.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from pinch.rulings import Judged, People, Ruling, Rulings, Source
 
 VERSION = 4
 """Of the way from answers to scores; another one makes every cell be scored anew."""
+
+EVERY = 30.0
+"""Seconds between lines of progress where there is no terminal to draw a bar on."""
 
 
 def evaluate(settings: EvaluateConfig, console: Console | None = None) -> int:
@@ -85,9 +89,14 @@ def _ask(cell: Cell, source: Source, missing: Mapping[str, Any], progress: Progr
     if not missing:
         return
     bar = progress.add_task(f"judging {cell.id}", total=len(missing)) if progress else None
+    done, told = 0, time.monotonic()
     for number in source.ask(cell, missing):
+        done += number
         if progress and bar is not None:
             progress.advance(bar, number)
+            if not progress.console.is_terminal and time.monotonic() - told > EVERY:
+                told = time.monotonic()
+                progress.console.print(f"judging {cell.id}: {done:,} of {len(missing):,}", highlight=False)
     if progress and bar is not None:
         progress.remove_task(bar)
 

@@ -44,7 +44,5 @@ def make(config: JudgeConfig, workspace: Path, languages: Sequence[str], lexicon
     Raises UserError for a kind that is not registered, naming the nearest."""
     kind = str(getattr(config.kind, "value", config.kind))
     if kind not in KINDS:
-        raise UserError(
-            f"judge.kind={kind} judges no single pairs{did_you_mean(kind, KINDS)}; there are: {', '.join(KINDS)}"
-        )
+        raise UserError(f"judge.kind={kind} judges no single pairs{did_you_mean(kind, KINDS)}")
     return KINDS[kind](config, workspace, languages, lexicon)
