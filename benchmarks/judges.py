@@ -72,7 +72,7 @@ def measured(url: str, delay: float, concurrency: int, workspace: Path) -> tuple
     """Calls per second of one run, and CPU milliseconds of this process per call."""
     from judging import some_pairs
     from pinch.config import JudgeConfig, JudgeKind
-    from pinch.judges.api import ApiJudge
+    from pinch.judges.api.judge import ApiJudge
 
     calls = int(min(SECONDS / 0.002, SECONDS * concurrency / (delay + 0.002)))
     config = JudgeConfig(kind=JudgeKind.api, model="double", base_url=url, concurrency=concurrency)

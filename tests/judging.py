@@ -6,9 +6,9 @@ from typing import Any
 
 from judge_double import Double, verdict
 from pinch.config import JudgeConfig, JudgeKind
-from pinch.judges.api import ApiJudge
+from pinch.judges.api.judge import ApiJudge
+from pinch.judges.api.waiting import Patience
 from pinch.judges.protocol import Judgement
-from pinch.judges.waiting import Patience
 from pinch.records import Outcome, Pair
 
 KEY = "sk-a-key-nobody-may-see-0123456789"

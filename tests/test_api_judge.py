@@ -11,9 +11,9 @@ from judge_double import Double
 from judging import KEY, api_judge, expected, judged, some_pairs
 from pinch.config import BudgetConfig, JudgeConfig, JudgeKind, PriceConfig, ReplyFormat
 from pinch.errors import UserError
-from pinch.judges.api import ApiJudge
-from pinch.judges.interview import IN_A_ROW, UNFINISHED, seed_of
-from pinch.judges.manner import Manner, save
+from pinch.judges.api.interview import IN_A_ROW, UNFINISHED, seed_of
+from pinch.judges.api.judge import ApiJudge
+from pinch.judges.api.manner import Manner, save
 from pinch.judges.protocol import Judgement
 from pinch.judges.store import VerdictStore
 from pinch.records import Outcome
@@ -378,5 +378,7 @@ def test_the_client_is_imported_late() -> None:
     import subprocess
     import sys
 
-    code = "import sys, pinch.judges.api, pinch.judges.batches; sys.exit(bool({'openai', 'torch'} & set(sys.modules)))"
+    code = (
+        "import sys, pinch.judges.api, pinch.judges.api.batches; sys.exit(bool({'openai', 'torch'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

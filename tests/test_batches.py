@@ -10,10 +10,10 @@ from judge_double import Double
 from judging import KEY, api_judge, expected, some_pairs
 from pinch.config import JudgeConfig, JudgeKind
 from pinch.errors import UserError
-from pinch.judges import batches
-from pinch.judges.api import ApiJudge
-from pinch.judges.batches import Results, write_requests
-from pinch.judges.manner import Manner, save
+from pinch.judges.api import batches
+from pinch.judges.api.batches import Results, write_requests
+from pinch.judges.api.judge import ApiJudge
+from pinch.judges.api.manner import Manner, save
 from pinch.judges.store import VerdictStore
 from pinch.records import Outcome, Pair
 

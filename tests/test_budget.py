@@ -5,7 +5,7 @@ import random
 import pytest
 
 from pinch.config import BudgetConfig, PriceConfig
-from pinch.judges.budget import Budget, Cost
+from pinch.judges.api.budget import Budget, Cost
 
 FREE = PriceConfig()
 

@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from pinch.config import JudgeConfig
-from pinch.judges import check as checking
-from pinch.judges.check import Kind, Report, Sanity, check, conclusions, report, show
+from pinch.judges.check import report as checking
+from pinch.judges.check.report import Kind, Report, Sanity, check, conclusions, report, show
+from pinch.judges.check.trials import IDENTICAL, attacks, pairs, sanity
 from pinch.judges.protocol import Judgement
 from pinch.judges.reference import ReferenceJudge
-from pinch.judges.trials import IDENTICAL, attacks, pairs, sanity
 from pinch.languages import SLAVIC, TWELVE
 from pinch.records import Outcome, Pair
 

@@ -9,13 +9,13 @@ import pytest
 from judge_double import BUSY, Double
 from judging import KEY, api_judge, judged, some_pairs
 from pinch.config import BudgetConfig, JudgeConfig, JudgeKind, PriceConfig
-from pinch.judges.budget import Budget, Cost
-from pinch.judges.courier import FRAME, ClosedError, Courier, question_bytes
-from pinch.judges.failures import RequestError
-from pinch.judges.manner import Manner
+from pinch.judges.api.budget import Budget, Cost
+from pinch.judges.api.courier import FRAME, ClosedError, Courier, question_bytes
+from pinch.judges.api.failures import RequestError
+from pinch.judges.api.manner import Manner
+from pinch.judges.api.server import Server
+from pinch.judges.api.waiting import Patience
 from pinch.judges.questions import load
-from pinch.judges.server import Server
-from pinch.judges.waiting import Patience
 from pinch.records import Outcome
 
 LONGEST = 100

@@ -18,8 +18,8 @@ import pytest
 from judge_double import Double
 from judging import KEY, expected, some_pairs
 from pinch.errors import UserError
-from pinch.judges.courier import ClosedError
-from pinch.judges.desk import UNCOLLECTED, Ask, Desk
+from pinch.judges.api.courier import ClosedError
+from pinch.judges.api.desk import UNCOLLECTED, Ask, Desk
 from pinch.judges.protocol import Judgement
 from pinch.records import Outcome, Pair
 

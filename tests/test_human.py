@@ -14,9 +14,9 @@ import pytest
 
 from pinch.cells import exclusive
 from pinch.errors import UserError
-from pinch.judges.annotations import Choice, Label, read_annotations
-from pinch.judges.human import Added, HumanVerdicts
-from pinch.judges.page import Page, address, write_page
+from pinch.judges.people.annotations import Choice, Label, read_annotations
+from pinch.judges.people.page import Page, address, write_page
+from pinch.judges.people.verdicts import Added, HumanVerdicts
 from pinch.records import Outcome, Pair, read_jsonl
 
 PAIRS = [

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from pinch.judges.annotations import Annotations, read_annotations
-from pinch.judges.human import HumanVerdicts
-from pinch.judges.page import Page, write_page
+from pinch.judges.people.annotations import Annotations, read_annotations
+from pinch.judges.people.page import Page, write_page
+from pinch.judges.people.verdicts import HumanVerdicts
 from pinch.records import Outcome, Pair
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from pinch.judges import trials
+from pinch.judges.check import trials
+from pinch.judges.check.trials import Attack, attacks, orders, pairs, sanity
 from pinch.judges.parsing import verdict
 from pinch.judges.questions import NAMES, Question, load, scrub
-from pinch.judges.trials import Attack, attacks, orders, pairs, sanity
 from pinch.languages import LANGUAGES, SLAVIC, TWELVE
 from pinch.records import Outcome, Pair
 

@@ -13,8 +13,8 @@ import pytest
 
 from pinch.config import Accelerator, JudgeConfig, JudgeKind
 from pinch.errors import UserError
-from pinch.judges import local
-from pinch.judges.local import HfJudge
+from pinch.judges.hf import judge as local
+from pinch.judges.hf.judge import HfJudge
 from pinch.judges.protocol import Judgement
 from pinch.judges.questions import load
 from pinch.records import Outcome, Pair
@@ -109,7 +109,7 @@ def test_all_tokens_that_say_the_label_count() -> None:
     from tokenizers import Tokenizer, decoders, models
     from transformers import PreTrainedTokenizerFast
 
-    from pinch.judges.labels import _tokens
+    from pinch.judges.hf.labels import _tokens
 
     words = ["A", "ĠA", "ĊA", "AA", "a", "ĠAn", "B", "ĠB", "<0x41>"]
     core = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="a"))
@@ -151,7 +151,7 @@ def test_what_is_given_is_what_is_read_again(tiny_folder: Callable[[str], Path],
 def test_numbers_that_are_none_are_invalid(
     tiny_folder: Callable[[str], Path], prompt: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pinch.judges.labels import LabelReader
+    from pinch.judges.hf.labels import LabelReader
 
     monkeypatch.setattr(LabelReader, "probabilities", lambda self, rows: [(math.nan, math.nan)] * len(rows))
     (given,) = judged(make(tiny_folder("llama"), prompt), PAIRS[:1]).values()
@@ -223,7 +223,7 @@ def test_too_little_memory_is_one_line(
 ) -> None:
     import torch
 
-    from pinch.judges.labels import LabelReader
+    from pinch.judges.hf.labels import LabelReader
 
     def fail(self: Any, rows: Any) -> Any:
         raise torch.OutOfMemoryError
@@ -340,7 +340,7 @@ def test_tokens_are_estimated_without_the_model(prompt: Path) -> None:
 
 def test_torch_comes_with_the_first_pair(tiny_folder: Callable[[str], Path], prompt: Path) -> None:
     code = (
-        "import sys; from pinch.config import *; from pinch.judges.local import HfJudge; "
+        "import sys; from pinch.config import *; from pinch.judges.hf.judge import HfJudge; "
         f"HfJudge(JudgeConfig(kind=JudgeKind.hf, model={str(tiny_folder('llama'))!r}, prompt={str(prompt)!r})); "
         "assert not {'torch', 'transformers'} & set(sys.modules)"
     )

@@ -10,7 +10,7 @@ from judge_double import Double, Seen
 from judging import KEY, api_judge, expected, judged, some_pairs
 from pinch.config import BudgetConfig, ReplyFormat, TokensField
 from pinch.errors import UserError
-from pinch.judges.manner import Manner
+from pinch.judges.api.manner import Manner
 from pinch.judges.questions import load
 
 PAIRS = some_pairs(4)

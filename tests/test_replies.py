@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pinch.judges import replies
+from pinch.judges.api import replies
 from pinch.records import Outcome
 
 TOP = [{"token": " A", "logprob": math.log(0.5)}, {"token": "A", "logprob": math.log(0.1)}]

@@ -10,8 +10,8 @@ from judge_double import Double
 from judging import KEY, api_judge, judged, some_pairs
 from pinch.config import JudgeConfig, JudgeKind
 from pinch.errors import UserError
-from pinch.judges.failures import Trouble, classify, field_of, words_of
-from pinch.judges.server import Server
+from pinch.judges.api.failures import Trouble, classify, field_of, words_of
+from pinch.judges.api.server import Server
 
 
 @pytest.fixture(autouse=True)

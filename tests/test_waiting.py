@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pinch.judges.waiting import CAP, LONGEST, Patience, retry_after
+from pinch.judges.api.waiting import CAP, LONGEST, Patience, retry_after
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 

@@ -19,7 +19,7 @@ from pinch import cells, diagnostics, judges
 from pinch.bench import Bench
 from pinch.cells import Cell
 from pinch.config import EvaluateConfig
-from pinch.judges import check as injection
+from pinch.judges.check import report as injection
 from pinch.judges.store import VerdictStore
 from pinch.languages import LANGUAGES
 from pinch.records import Item, read_jsonl, write_json

@@ -15,10 +15,10 @@ from pinch import alpaca
 from pinch.bench import Bench
 from pinch.config import Batch, EvaluateConfig
 from pinch.errors import UserError
-from pinch.judges import batches
-from pinch.judges.annotations import read_annotations
-from pinch.judges.api import ApiJudge
-from pinch.judges.page import write_page
+from pinch.judges.api import batches
+from pinch.judges.api.judge import ApiJudge
+from pinch.judges.people.annotations import read_annotations
+from pinch.judges.people.page import write_page
 from pinch.judges.store import Change, VerdictStore
 from pinch.records import Pair, write_text
 from pinch.rulings import Annotations, Judged, People, Source

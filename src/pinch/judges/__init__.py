@@ -22,13 +22,13 @@ def _reference(config: JudgeConfig, workspace: Path, languages: Sequence[str], l
 
 
 def _api(config: JudgeConfig, workspace: Path, languages: Sequence[str], lexicon: Lexicon) -> Judge:
-    from pinch.judges.api import ApiJudge
+    from pinch.judges.api.judge import ApiJudge
 
     return ApiJudge(config, workspace)
 
 
 def _hf(config: JudgeConfig, workspace: Path, languages: Sequence[str], lexicon: Lexicon) -> Judge:
-    from pinch.judges.local import HfJudge
+    from pinch.judges.hf.judge import HfJudge
 
     return HfJudge(config)
 

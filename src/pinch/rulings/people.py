@@ -7,8 +7,8 @@ from pinch import panels, scoring
 from pinch.bench import Bench, Contest
 from pinch.cells import Cell
 from pinch.config import JudgeConfig
-from pinch.judges.human import HumanVerdicts
-from pinch.judges.page import address
+from pinch.judges.people.page import address
+from pinch.judges.people.verdicts import HumanVerdicts
 from pinch.records import Item, Outcome, Pair
 from pinch.rulings.source import Ruling
 from pinch.scoring import Result

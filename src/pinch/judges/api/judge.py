@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from pinch.config import JudgeConfig
-from pinch.judges import manner, questions, replies
-from pinch.judges.budget import Budget, Cost
-from pinch.judges.courier import BYTES, Courier
-from pinch.judges.desk import Ask, Desk
-from pinch.judges.interview import Interview
-from pinch.judges.manner import Manner
-from pinch.judges.probe import Probe
+from pinch.judges import questions
+from pinch.judges.api import manner, replies
+from pinch.judges.api.budget import Budget, Cost
+from pinch.judges.api.courier import BYTES, Courier
+from pinch.judges.api.desk import Ask, Desk
+from pinch.judges.api.interview import Interview
+from pinch.judges.api.manner import Manner
+from pinch.judges.api.probe import Probe
+from pinch.judges.api.server import Server
+from pinch.judges.api.waiting import Patience
 from pinch.judges.protocol import Judgement
-from pinch.judges.server import Server
-from pinch.judges.waiting import Patience
 from pinch.records import Outcome, Pair
 
 REPLY_TOKENS = 150

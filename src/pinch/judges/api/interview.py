@@ -11,13 +11,13 @@ from typing import Any
 
 from pinch.config import JudgeConfig
 from pinch.errors import UserError
-from pinch.judges import replies
-from pinch.judges.courier import ClosedError, Courier
-from pinch.judges.failures import RequestError, Trouble
-from pinch.judges.manner import Manner, longest
+from pinch.judges.api import replies
+from pinch.judges.api.courier import ClosedError, Courier
+from pinch.judges.api.failures import RequestError, Trouble
+from pinch.judges.api.manner import Manner, longest
+from pinch.judges.api.replies import Reply
 from pinch.judges.protocol import Judgement
 from pinch.judges.questions import Template
-from pinch.judges.replies import Reply
 from pinch.records import Outcome, Pair
 
 IN_A_ROW = 20

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from pinch.cells import digest, exclusive
 from pinch.errors import UserError
-from pinch.judges.annotations import OUTCOMES, Label
-from pinch.judges.page import address, distinct
+from pinch.judges.people.annotations import OUTCOMES, Label
+from pinch.judges.people.page import address, distinct
 from pinch.records import Outcome, Pair, Verdict, append_text, to_line
 
 MIRROR = {Outcome.first: Outcome.second, Outcome.second: Outcome.first}

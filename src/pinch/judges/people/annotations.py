@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from pinch.errors import UserError
-from pinch.judges.page import address, read_manifest
+from pinch.judges.people.page import address, read_manifest
 from pinch.records import Outcome, Pair
 
 FORMAT = "pinch-annotations"

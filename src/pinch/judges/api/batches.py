@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from pinch.cells import digest
-from pinch.judges import replies
-from pinch.judges.api import ApiJudge
-from pinch.judges.interview import closed, heard_of, seed_of
+from pinch.judges.api import replies
+from pinch.judges.api.interview import closed, heard_of, seed_of
+from pinch.judges.api.judge import ApiJudge
+from pinch.judges.api.replies import Reply
 from pinch.judges.protocol import Judgement
-from pinch.judges.replies import Reply
 from pinch.records import Pair, iterate_jsonl, write_text
 
 ROWS, BYTES = 50_000, 150_000_000

@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from pinch.judges.budget import Budget, Cost
-from pinch.judges.failures import RequestError, Trouble
-from pinch.judges.replies import Reply
-from pinch.judges.server import Server
-from pinch.judges.waiting import Patience
+from pinch.judges.api.budget import Budget, Cost
+from pinch.judges.api.failures import RequestError, Trouble
+from pinch.judges.api.replies import Reply
+from pinch.judges.api.server import Server
+from pinch.judges.api.waiting import Patience
 
 BYTES = 4
 """Bytes of a question per token, by rule of thumb; no tokenizer makes more than one token of a byte."""

@@ -16,10 +16,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from pinch.config import JudgeConfig
 from pinch.errors import UserError
-from pinch.judges import replies
-from pinch.judges.failures import RequestError, Trouble, classify, field_of, words_of
-from pinch.judges.replies import Reply
-from pinch.judges.waiting import retry_after
+from pinch.judges.api import replies
+from pinch.judges.api.failures import RequestError, Trouble, classify, field_of, words_of
+from pinch.judges.api.replies import Reply
+from pinch.judges.api.waiting import retry_after
 
 OPENAI = "https://api.openai.com/v1"
 NO_KEY = "none"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, suppress
 
-from pinch.judges.courier import ClosedError
+from pinch.judges.api.courier import ClosedError
 from pinch.judges.protocol import Judgement
 from pinch.records import Pair
 

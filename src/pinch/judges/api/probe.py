@@ -13,12 +13,12 @@ from typing import Any
 
 from pinch.config import JudgeConfig
 from pinch.errors import UserError
-from pinch.judges import replies
-from pinch.judges.courier import Courier
-from pinch.judges.failures import RequestError, Trouble
-from pinch.judges.manner import Manner, longest, options
+from pinch.judges.api import replies
+from pinch.judges.api.courier import Courier
+from pinch.judges.api.failures import RequestError, Trouble
+from pinch.judges.api.manner import Manner, longest, options
+from pinch.judges.api.replies import Reply
 from pinch.judges.questions import Question, Template
-from pinch.judges.replies import Reply
 from pinch.records import Outcome, Pair
 
 PAIR = Pair("probe", "en", "What is the capital of France? Reply in one word.", "Paris", "Bananas")

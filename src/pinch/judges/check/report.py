@@ -24,8 +24,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from pinch.judges.check.trials import IDENTICAL, Attack, Trial, attacks, orders, pairs, sanity
 from pinch.judges.protocol import Judge, Judgement
-from pinch.judges.trials import IDENTICAL, Attack, Trial, attacks, orders, pairs, sanity
 from pinch.records import Outcome, Pair
 
 __all__ = ["Fooled", "Kind", "Report", "Sanity", "check", "conclusions", "pairs", "report", "show"]

@@ -21,7 +21,7 @@ from pinch.judges.questions import Question, load
 from pinch.records import Outcome, Pair
 
 if TYPE_CHECKING:
-    from pinch.judges.labels import LabelReader
+    from pinch.judges.hf.labels import LabelReader
 
 WINDOW = 32
 """Batches that are sorted by length together: enough to save padding, few enough to be on disk soon."""
@@ -96,7 +96,7 @@ class HfJudge:
         return lines
 
     def _load(self) -> "LabelReader":
-        from pinch.judges.labels import LabelReader
+        from pinch.judges.hf.labels import LabelReader
 
         with _of_judge():
             location = models.locate(self._model, Path(), None)

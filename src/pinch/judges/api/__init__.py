@@ -1,0 +1,1 @@
+"""Stage: judge=api, a model behind a chat server that speaks the OpenAI protocol; `judge` says which module does what."""

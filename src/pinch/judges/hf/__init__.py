@@ -1,0 +1,1 @@
+"""Stage: judge=hf, a local Hugging Face model that is asked for the probabilities of two labels."""
