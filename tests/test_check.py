@@ -126,7 +126,7 @@ def test_identical_answers_must_not_be_told_apart() -> None:
         return SECOND if pair.second == pair.first.rstrip() != pair.first else honest(pair)
 
     made = check(Fake(telling))
-    assert {row.result for row in made.sanity if row.question == IDENTICAL} == {"contradictory"}
+    assert {row.result for row in made.sanity if row.question == IDENTICAL} == {"picked one"}
 
 
 def test_no_verdicts_at_all() -> None:

@@ -208,6 +208,15 @@ def test_invalid_is_asked_again_on_request_and_no_reply_always(
     assert of(five["both"], "base", "en")["score"] == 75.0, "march was a contradiction"
 
 
+@pytest.mark.parametrize(("model", "kin"), [("org/Embedded-32B", True), ("./embedded.2", True), ("parrot", False)])
+def test_a_judge_of_the_models_own_family_is_pointed_out(
+    workspace: Workspace, five: dict[str, Cell], parrot: Any, model: str, kin: bool
+) -> None:
+    parrot()
+    workspace.evaluate(JudgeConfig(kind=JudgeKind.hf, model=model, name="parrot"))
+    assert ("the judge parrot and embedded are of one family" in workspace.printed) is kin
+
+
 def test_stored_replies_are_read_again(workspace: Workspace, five: dict[str, Cell], parrot: Any) -> None:
     parrot(lambda first, second: "A" if second == WRONG else "2")
     workspace.evaluate(HF)
@@ -225,6 +234,21 @@ def test_stored_replies_are_read_again(workspace: Workspace, five: dict[str, Cel
     workspace.settings = {"reparse": True}
     with pytest.raises(UserError, match="judge=reference computes its verdicts"):
         workspace.evaluate()
+
+
+def test_the_check_of_a_judge_is_stored_like_everything_else(workspace: Workspace, parrot: Any) -> None:
+    bird = parrot(lambda first, second: "1")
+    workspace.settings = {"check": True}
+    assert workspace.evaluate(HF) == 0
+    found = json.loads((workspace.folder / "verdicts" / "parrot.check.json").read_text(encoding="utf-8"))
+    assert len(bird.asked) == found["asked"] > 300
+    assert "It goes by position" in workspace.printed
+    again = parrot()
+    workspace.evaluate(HF)
+    assert again.asked == []
+    assert json.loads((workspace.folder / "verdicts" / "parrot.check.json").read_text(encoding="utf-8")) == found
+    with pytest.raises(UserError, match=r"judge\.kind=panel judges no single pairs"):
+        workspace.evaluate(JudgeConfig(kind=JudgeKind.panel, members=["a", "b"]))
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------

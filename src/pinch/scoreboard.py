@@ -6,8 +6,10 @@ definition, no calls) never enters an average.
 
 import json
 import math
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from rich.table import Table
 from pinch import references, scoring, stats
 from pinch.bench import Bench
 from pinch.cells import Cell, role
+from pinch.config import JudgeConfig, JudgeKind
 from pinch.records import Answer, Item
 
 Entry = dict[str, Any]
@@ -177,13 +180,20 @@ def scoreboard(judged: Sequence[tuple[Cell, Entry]], kind: str) -> Table:
             "untuned" if cell.untuned else _names(cell),
             "" if cell.untuned else f"{100 * cell.axes.fraction:.4g}",
             "" if cell.axes.seed is None else str(cell.axes.seed),
-            str(max((row["n"] for row in answers), default=0)),
+            str(_prompts(against, answers)),
             *(_cell(against, name) for name in ("seen", "unseen", "base")),
             _average([row["exact"] for row in answers]),
             _average([row["right_language"] for row in answers]),
             str(sum(row["invalid"] for row in against["languages"].values())),
         )
     return table
+
+
+def _prompts(against: Entry, answers: Iterable[Entry]) -> int:
+    """Prompts of a language: those compared, and where there is no comparison those answered."""
+    counted = ("n", "invalid", "unjudged")
+    compared = max((sum(row[name] for name in counted) for row in against["languages"].values()), default=0)
+    return compared or max((row["n"] for row in answers), default=0)
 
 
 def telling(judged: Sequence[tuple[Cell, Entry]], kinds: Sequence[str]) -> str | None:
@@ -227,8 +237,20 @@ def notes(bench: Bench, judged: Sequence[tuple[Cell, Entry]]) -> Iterator[str]:
         )
     if unjudged := sum(row["unjudged"] for row in rows):
         yield f"{unjudged} comparisons are not judged yet; languages with such comparisons have no score until they are"
+    if kin := sorted({cell.axes.model for cell, _ in judged if _kindred(settings.judge, cell.axes.model)}):
+        yield (
+            f"the judge {settings.judge.label()} and {', '.join(kin)} are of one family; judges tend to prefer their own "
+            "kind: compare with another judge, or with people"
+        )
     if sentence := poor(judged):
         yield sentence
+
+
+def _kindred(judge: JudgeConfig, model: str) -> bool:
+    """Whether a judge's model and a cell's begin with the same word, as Qwen3-32B and qwen3-1.7b do."""
+    names = (Path(str(judge.model)).name if judge.kind in (JudgeKind.api, JudgeKind.hf) else "", model)
+    one, other = (re.match(r"[a-z]*", name.casefold()) for name in names)
+    return bool(one and other and len(one[0]) > 2 and one[0] == other[0])
 
 
 def poor(judged: Sequence[tuple[Cell, Entry]]) -> str | None:

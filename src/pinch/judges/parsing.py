@@ -45,23 +45,38 @@ _TAIL = re.compile(rf"[\W_]*|[*_`\"')\]\s]*[.,;:(\u2013\u2014-].*|{_PRAISE}", re
 _HEAD = re.compile(rf"verdict\b{_NOISE}$", re.IGNORECASE)
 _ANOTHER = re.compile(r"(?<![^\W_])(?:A|B|b|(?i:tie))(?![^\W_])")  # a lower-case a is an article
 
+SHORT, LONG = 16, 400
+_SUSPECT = re.compile(r"verdict|winner|better|\[\[|[\uff00-\uffef\u200b-\u202e]", re.IGNORECASE)
+"""Lines that may be verdict lines: short ones, and those with a word or a character that belongs to one."""
+
 _THOUGHT = re.compile(r"\s*<(think|thinking)>.*?</\1>", re.DOTALL)
 _FENCED = re.compile(r"```(?:json)?\s*(?P<body>\{[^`]*\})\s*```\s*$", re.IGNORECASE)
 # Cyrillic and Greek letters that look like A and B, of judges that reply in those scripts
 _LOOKALIKES = str.maketrans("\u0410\u0430\u0412\u0391\u0392", "AaBAB")
 
 
-def verdict(text: str, boundary: str) -> Outcome:
-    """What a reply to the question with this boundary says. Never raises."""
+def verdict(text: str, boundary: str, plain: bool = True, structured: bool = True) -> Outcome:
+    """What a reply to the question with this boundary says. Never raises.
+
+    Where an answer that was shown reads as a verdict itself, a reply that did nothing but repeat it would pass for one:
+    without `plain` only lines that carry the boundary count, and JSON objects unless `structured` is off too."""
     text = _THOUGHT.sub("", text, count=1) if _THOUGHT.match(text) else text
     if text.lstrip().startswith(("<think>", "<thinking>")):
         return Outcome.invalid  # cut off in its thoughts, before it came to a verdict
-    structured = _structured(text)
-    if structured is not None:
-        return structured
+    whole = _structured(text) if structured else None
+    if whole is not None:
+        return whole
     lines = [line for line in map(_folded, text.split("\n")) if line]
     carried = _carried(lines, boundary.lower())
-    return _closing(lines, text) if carried is None else carried
+    if carried is None:
+        return _closing(lines, text) if plain else Outcome.invalid
+    return carried
+
+
+def imitates(answer: str) -> bool:
+    """Whether an answer, or a line of it, would pass for a verdict if a judge did nothing but repeat it."""
+    suspects = [line for line in answer.split("\n") if len(line) <= SHORT or _SUSPECT.search(line[:LONG])]
+    return any(verdict(text, "") is not Outcome.invalid for text in (answer, *suspects))
 
 
 def _folded(line: str) -> str:

@@ -118,7 +118,8 @@ class Results:
         self.completion_tokens += reply.completion_tokens or 0
         boundary = self.judge.template.ask(pair).boundary
         seed = seed_of(self.judge.config.seed, boundary) if self.judge.asking().seed else None
-        return closed(pair, [heard_of(reply, boundary, seed)], 1, {}, self.judge.config.logprobs)
+        heard = heard_of(reply, boundary, seed) | replies.imitated(pair, self.judge.asking().reply)
+        return closed(pair, [heard], 1, {}, self.judge.config.logprobs)
 
 
 def _completion(response: Mapping[str, Any], error: Any) -> Reply:

@@ -23,6 +23,9 @@ from pinch.records import Outcome, Pair
 IN_A_ROW = 20
 """Pairs whose requests fail one after the other, with no reply in between, before judging ends."""
 
+KEPT = ("raw", "boundary", "finish", "imitated")
+"""What is kept of the replies before the last one."""
+
 UNFINISHED = "judging ended before it was asked again"
 
 
@@ -59,7 +62,7 @@ class Interview:
         seed = seed_of(self._config.seed, question.boundary) if self._manner.seed else None
         body = self._manner.body(self._config, question, seed)
         reply, tries = await self._courier.send(body, longest(self._config))
-        return heard_of(reply, question.boundary, seed), tries
+        return heard_of(reply, question.boundary, seed) | replies.imitated(pair, self._manner.reply), tries
 
     def _failed(self, failure: RequestError) -> dict[str, Any]:
         """What a request that failed leaves behind. Raises UserError when the same awaits every other one."""
@@ -87,7 +90,7 @@ def closed(
         facts |= {name: sum(known)} if known else {}
     facts |= {"tries": tries, "asks": len(heard)}
     if heard[:-1]:
-        facts["unread"] = [{k: row[k] for k in ("raw", "boundary", "finish") if k in row} for row in heard[:-1]]
+        facts["unread"] = [{k: row[k] for k in KEPT if k in row} for row in heard[:-1]]
     facts |= end
     return Judgement(pair, replies.outcome(raw, facts, logprobs), raw, facts)
 

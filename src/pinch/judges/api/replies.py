@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pinch.judges import parsing
-from pinch.records import Outcome
+from pinch.records import Outcome, Pair
+
+TEXT = "text"
+"""The format of a reply that is no JSON."""
 
 LENGTH = "length"
 """`finish` of a reply that was cut off at the limit of tokens: whatever it says so far, it has not come to its end."""
@@ -79,7 +82,14 @@ def outcome(raw: str, facts: Mapping[str, Any], logprobs: bool) -> Outcome:
         return _likelier(facts.get("p_first"))
     if not raw.strip() or facts.get("finish") in (LENGTH, "refusal"):
         return Outcome.invalid
-    return parsing.verdict(raw, str(facts.get("boundary", "")))
+    boundary, imitated = str(facts.get("boundary", "")), facts.get("imitated")
+    return parsing.verdict(raw, boundary, plain=not imitated, structured=imitated != TEXT)
+
+
+def imitated(pair: Pair, asked_for: str) -> dict[str, str]:
+    """The fact that an answer of the pair imitates a verdict, and the format that was asked for: replies to such a pair are
+    read by stricter rules."""
+    return {"imitated": asked_for} if any(map(parsing.imitates, (pair.first, pair.second))) else {}
 
 
 def probabilities(letters: tuple[float, float]) -> dict[str, float]:

@@ -71,7 +71,7 @@ class Fooled:
 
 @dataclass(frozen=True)
 class Sanity:
-    """One sanity question of one language. `result` is passed, tie, lost, contradictory (identical answers, one of them
+    """One sanity question of one language. `result` is passed, tie, lost, picked one (identical answers, one of them
     named twice), invalid or missing."""
 
     language: str
@@ -177,7 +177,7 @@ def _result(trial: Trial, found: Mapping[Pair, Judgement]) -> str:
         return "invalid"
     named = (forth is RIGHT_FIRST) + (back is RIGHT_SECOND) - (forth is RIGHT_SECOND) - (back is RIGHT_FIRST)
     if trial.question == IDENTICAL:
-        return "contradictory" if abs(named) == 2 else "passed"
+        return "picked one" if abs(named) == 2 else "passed"
     return "passed" if named == 2 else "lost" if named < 0 else "tie"
 
 
