@@ -293,6 +293,8 @@ def test_readme_commands_run(door: Door, cache: Path) -> None:
             name = script.removesuffix(".py")
             own = any(argument.startswith(("data.corpus", "model.path")) for argument in arguments)
             extra = [setting for word in arguments for setting in judge.get(word, [])]
+            if any(word.startswith("judge=") for word in arguments):
+                extra.append("tracking=off")  # the first evaluate has it
             if name == "train" and "--help" not in arguments:
                 extra = [*QUICK, "languages.evaluation=[en,cs]", "tracking=off"]
             done = door(name, *arguments, *extra)
