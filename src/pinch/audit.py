@@ -5,7 +5,6 @@ judges, and how it stands up to answers that try to talk it into a verdict.
     multirun/<workspace>/verdicts/<judge>.check.json
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,8 @@ from pinch.config import EvaluateConfig
 from pinch.judges.check import report as injection
 from pinch.judges.store import VerdictStore
 from pinch.languages import LANGUAGES
-from pinch.records import Item, read_jsonl, write_json
+from pinch.records import Item, read_json, read_jsonl, write_json
 from pinch.rulings import Panel, People, Source
-from pinch.scoreboard import read_scores
 from pinch.stamps import stamps
 
 
@@ -33,7 +31,7 @@ def diagnose(bench: Bench, source: Source, console: Console) -> list[str]:
     as no item changed."""
     path = bench.workspace / "verdicts" / f"{source.name}.diagnostics.json"
     others = _compared(bench, source)
-    known, inputs = _read(path), _inputs(bench.cells, [source.name, *others], source)
+    known, inputs = read_json(path), _inputs(bench.cells, [source.name, *others], source)
     if known.get("inputs") != inputs:
         found = diagnostics.diagnose(_items(bench.cells, source.name), bench.settings.score.confidence)
         rule = bench.settings.score.tie_rule.value
@@ -60,7 +58,7 @@ def _compared(bench: Bench, source: Source) -> list[str]:
     """Judges that this one's agreement with is of interest: people, and to people everybody."""
     kinds: dict[str, str] = {}
     for cell in bench.cells:
-        for name, entry in read_scores(cell).items():
+        for name, entry in read_json(cell.scores_path).items():
             kinds.setdefault(name, str(entry.get("settings", {}).get("judge", {}).get("judge", "")))
     wanted = {"human"} if not isinstance(source, People) else set(kinds.values())
     return sorted(name for name, kind in kinds.items() if kind in wanted and name != source.name)
@@ -97,14 +95,6 @@ def _inputs(found: Sequence[Cell], names: Sequence[str], source: Source) -> str:
     files = [cell.items_path(name) for cell in found for name in (*names, *getattr(source, "members", ()))]
     revisions = [source.revision(cell) for cell in found] if isinstance(source, People) else []
     return cells.digest([[list(stamp) for stamp in stamps(files)], revisions], 16)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _table(known: Mapping[str, Any]) -> Table:

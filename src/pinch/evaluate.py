@@ -18,7 +18,7 @@ from pinch.bench import Bench, Contest
 from pinch.cells import Cell
 from pinch.config import EvaluateConfig, Exchange, LanguageGate, PlanShow, TrackingMode
 from pinch.errors import CellError
-from pinch.records import Item, write_json, write_jsonl
+from pinch.records import Item, read_json, write_json, write_jsonl
 from pinch.rulings import Judged, People, Ruling, Rulings, Source
 
 VERSION = 4
@@ -76,7 +76,7 @@ def score(cell: Cell, bench: Bench, source: Source, progress: Progress | None = 
     """The cell's entry in scores.json, from its files if nothing changed, else judged and written."""
     contests = bench.contests(cell)
     inputs = _inputs(cell, contests, bench, source)
-    known: dict[str, Any] = scoreboard.read_scores(cell).get(source.name, {})
+    known: dict[str, Any] = read_json(cell.scores_path).get(source.name, {})
     if known.get("inputs") == inputs and cell.items_path(source.name).exists() and not _to_ask(known, bench.settings):
         entry = known
     else:
@@ -129,7 +129,7 @@ def _make_entry(cell: Cell, contests: Sequence[Contest], bench: Bench, source: S
     with cells.exclusive(bench.workspace, f"{cell.id}.scores"):
         cells.tidy(cell, cells.JUDGED)
         write_jsonl(cell.items_path(source.name), map(vars, items))
-        write_json(cell.scores_path, scoreboard.read_scores(cell) | {source.name: entry})
+        write_json(cell.scores_path, read_json(cell.scores_path) | {source.name: entry})
     return entry
 
 
@@ -186,7 +186,7 @@ def _track(cell: Cell, entry: scoreboard.Entry, settings: EvaluateConfig, judge:
     tracking.add_scores(cell, scoreboard.summary(entry, kinds[0] if kinds else "", judge), settings.tracking)
     entry = entry | {"tracked": True}
     with cells.exclusive(cell.folder.parent, f"{cell.id}.scores"):
-        write_json(cell.scores_path, scoreboard.read_scores(cell) | {judge: entry})
+        write_json(cell.scores_path, read_json(cell.scores_path) | {judge: entry})
     return entry
 
 

@@ -180,6 +180,15 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file that can be made again: empty when there is none, or when it is broken."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text under a temporary name in the same folder, then rename: readers see the old file or the new.
 

@@ -4,7 +4,6 @@ Everything is in per cent. Averages over languages are clustered by prompt; a ce
 definition, no calls) never enters an average.
 """
 
-import json
 import math
 import re
 from collections import Counter, defaultdict
@@ -105,15 +104,6 @@ def _qualities(items: Sequence[Item], by_language: Mapping[str, Sequence[Item]],
         "right_language": 100 * sum(item.right_language is True for item in items) / len(items),
         "undecided": 100 * sum(item.right_language is None for item in items) / len(items),
     }
-
-
-def read_scores(cell: Cell) -> dict[str, Any]:
-    """scores.json as it is; empty when there is none or it is broken, which writes it anew."""
-    try:
-        value = json.loads(cell.scores_path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _by_language(items: Sequence[Item]) -> dict[str, list[Item]]:

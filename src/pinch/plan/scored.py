@@ -1,6 +1,5 @@
 """What scoring a sweep will take, and how small an effect it can find, by what was scored before."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pinch.cells import Cell
 from pinch.plan.bench import KINDS, Bench
 from pinch.plan.pace import Left, family_of, model_of
 from pinch.plan.records import Effect, JudgeCalls
+from pinch.records import read_json
 
 POWER = 0.8
 CONFIDENCE = 0.95
@@ -38,20 +38,12 @@ def read_scores(cells: Iterable[Cell]) -> Scores:
     """The scores of these cells, as far as they have any."""
     judges: dict[str, dict[Path, Any]] = defaultdict(dict)
     for cell in cells:
-        for name, entry in _read(cell.scores_path).items():
+        for name, entry in read_json(cell.scores_path).items():
             judges[name][cell.folder] = entry.get("against", {})
     if not judges:
         return Scores()
     judge = max(judges, key=lambda name: (len(judges[name]), name))
     return Scores(judge, judges[judge])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def judge_calls(work: Sequence[Left], bench: Bench, scores: Scores) -> JudgeCalls:

@@ -10,9 +10,8 @@ from pinch.bench import Bench, Contest
 from pinch.cells import Cell
 from pinch.config import EvaluateConfig
 from pinch.errors import UserError, did_you_mean
-from pinch.records import Item, Pair, read_jsonl
+from pinch.records import Item, Pair, read_json, read_jsonl
 from pinch.rulings.source import Ruling
-from pinch.scoreboard import read_scores
 from pinch.scoring import Result
 
 
@@ -83,7 +82,7 @@ class Panel:
 
     def _refuse_other_rules(self, cell: Cell) -> None:
         for member in self.members:
-            rules = read_scores(cell).get(member, {}).get("settings", {}).get("score", {})
+            rules = read_json(cell.scores_path).get(member, {}).get("settings", {}).get("score", {})
             for key, value in self._score.items():
                 if rules and rules.get(key) != value:
                     raise UserError(
