@@ -1,6 +1,7 @@
 """Stage: rulings of several judges that have judged the workspace, by majority or mean of what each makes of a prompt."""
 
 import functools
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -34,7 +35,7 @@ class Panel:
 
     def revision(self, cell: Cell) -> str:
         paths = [cell.items_path(member) for member in self.members]
-        return cells.digest([path.read_bytes().hex() if path.exists() else "" for path in paths], 16)
+        return cells.digest([hashlib.sha256(p.read_bytes()).hexdigest() if p.exists() else "" for p in paths], 16)
 
     def missing(self, contests: Sequence[Contest]) -> dict[str, Pair]:
         return {}
