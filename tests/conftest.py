@@ -6,6 +6,18 @@ from typing import Any
 
 import pytest
 
+LONG = {"test_doors", "test_experiments", "test_human_page", "test_ranks"}
+"""Modules whose tests take long."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes get half of the list each, and take from each other at the end: so each half begins with tests that take
+    long, and what is left at the end is short."""
+    long = [item for item in items if item.path.stem in LONG]
+    short = [item for item in items if item.path.stem not in LONG]
+    middle = len(items) // 2 - len(long[::2])
+    items[:] = [*long[::2], *short[:middle], *long[1::2], *short[middle:]]
+
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
