@@ -7,7 +7,8 @@ Undefined numbers are NaN; `plain` makes JSON values of any record, with None fo
 from pinch.diagnostics.concord import Agreements, Among, Concord, agreement_among, agreement_with
 from pinch.diagnostics.judge import Diagnosis, Diagnostics, Heterogeneity, diagnose
 from pinch.diagnostics.remarks import agreement_lines, lines
-from pinch.diagnostics.shares import Share, holm, plain, share
+from pinch.diagnostics.shares import Share, plain, share
+from pinch.stats import holm
 
 __all__ = [
     "Agreements",

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import bdtr, chdtrc
 
 from pinch import stats
-from pinch.diagnostics.shares import Array, Mask, Share, Units, design_effect, holm, mean, share
+from pinch.diagnostics.shares import Array, Mask, Share, Units, design_effect, mean, share
 from pinch.records import Item, Outcome
 
 FIRST, SECOND, TIE, INVALID, NOBODY = range(5)
@@ -132,7 +132,7 @@ def diagnose(items: Iterable[Item], confidence: float = 0.95) -> Diagnostics:
         _diagnosis(asked.where(asked.language == number), int(unjudged[number]), confidence)
         for number in range(len(names))
     ]
-    adjusted = holm(np.array([diagnosis.p for diagnosis in found]))
+    adjusted = stats.holm(np.array([diagnosis.p for diagnosis in found]))
     return Diagnostics(
         judge=judge,
         languages={

@@ -1,4 +1,4 @@
-"""Pure: shares of items with intervals, where several items are of one prompt, and the correction for many tests.
+"""Pure: shares of items with intervals, where several items are of one prompt.
 
 Items of one prompt, in other languages or of other cells, are alike: a prompt is one independent unit. Shares lie in
 0..1.
@@ -59,15 +59,6 @@ def design_effect(hits: Mask, prompts: Units) -> float:
     sums = np.bincount(prompts, weights=hits - value)
     variance = float(np.square(sums).sum()) * clusters / (clusters - 1) / n**2
     return max(1.0, variance / (value * (1 - value) / n))
-
-
-def holm(p: Array) -> Array:
-    """Holm's adjusted p values, in the order given. Source: Holm 1979, Scandinavian Journal of Statistics 6."""
-    order = np.argsort(p, kind="stable")
-    steps = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(steps, 1.0)
-    return adjusted
 
 
 def mean(values: Array, prompts: Units, confidence: float) -> Share:
