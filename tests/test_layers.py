@@ -26,7 +26,7 @@ LAYERS = (
     ("sweep", {"sweep"}),
     ("of other engines", {"engines"}),
     ("processes", {"worker"}),
-    ("doors", {"explain", "composition", "doors"}),
+    ("doors", {"explain", "composition", "experiments", "doors"}),
     ("Hydra's way in", {"pinch_launcher"}),
 )
 RANK = {name: rank for rank, (_, names) in enumerate(LAYERS) for name in names}

@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from pinch.config import TrainConfig, Wish
+from pinch.config import ExperimentConfig, TrainConfig, Wish
 from pinch.errors import PinchError, UserError, did_you_mean
 from pinch.explain import explain
 
@@ -32,7 +32,7 @@ def wishes(loader: ConfigLoader, config: DictConfig, overrides: Sequence[Sequenc
 def job_settings(composed: DictConfig) -> Any:
     """The composed config as its dataclass, checked by `__post_init__`; what +name=value added to it is refused."""
     _refuse_additions(composed, "")
-    return OmegaConf.to_object(composed)
+    return _of_a_cell(OmegaConf.to_object(composed))
 
 
 class _Composer:
@@ -70,7 +70,7 @@ class _Composer:
                         OmegaConf.update(composed, name, copy.copy(self._value(word)), merge=True)
             except (HydraException, OmegaConfBaseException, KeyError, ValueError):
                 return None
-            settings: TrainConfig = OmegaConf.to_object(composed)  # type: ignore[assignment]
+            settings: TrainConfig = _of_a_cell(OmegaConf.to_object(composed))
             return settings
         finally:
             for name, value in before.items():
@@ -85,6 +85,16 @@ class _Composer:
         with open_dict(composed):
             del composed["hydra"]
         return composed
+
+
+def _of_a_cell(settings: Any) -> Any:
+    """The settings, refused where they speak of an experiment: that is cells, not a cell."""
+    experiment = getattr(settings, "experiment", None)
+    if experiment and experiment.parts:
+        raise UserError(f"experiment {experiment.name}: only hydra/sweeper=pinch makes cells of an experiment")
+    if experiment and experiment != ExperimentConfig():
+        raise UserError("there are settings of an experiment, and no experiment; add +experiment=NAME")
+    return settings
 
 
 def _raw(composed: DictConfig, name: str) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pinch.errors import UserError
-from pinch.languages import SIX, canonical, canonical_all
+from pinch.languages import SIX, SLAVIC, TWELVE, canonical, canonical_all
 
 
 class ModelSource(Enum):
@@ -52,6 +52,15 @@ class Method(Enum):
     lora = "lora"
     full = "full"
     none = "none"
+
+
+class TunedOn(Enum):
+    alone = "alone"
+    together = "together"
+    adding = "adding"
+    pairs = "pairs"
+    nothing = "nothing"
+    named = "named"
 
 
 class LossUnit(Enum):
@@ -450,6 +459,68 @@ class PlanConfig:
 
 
 @dataclass
+class PartConfig:
+    """Some cells of an experiment: sets of tuning languages, each tuned at every point."""
+
+    tuned_on: TunedOn = TunedOn.named
+    """alone: each of the languages on its own; together: experiment.base and all of them; adding: experiment.base and
+    1, 2, ... of them, in several orders; pairs: random pairs of them; nothing: the untuned model; named: what the points
+    name."""
+    languages: list[str] = field(default_factory=list)
+    """The languages that tuned_on speaks of; not needed for nothing and named."""
+    evaluation: list[str] = field(default_factory=list)
+    """As languages.evaluation, which has the last word on the command line; empty: experiment.languages, and for named what
+    the points say."""
+    points: list[dict[str, Any]] = field(default_factory=lambda: [{}])
+    """Settings by name, of each point as on a command line; a list of values is an axis. A point is the product of its axes,
+    the part all of its points."""
+
+
+@dataclass
+class ExperimentConfig:
+    """An experiment: parts, whose cells are trained together. What else is on the command line holds for all of them, and a
+    sweep there (seed=0,1,2) multiplies with them."""
+
+    name: str = "mine"
+    """Short name; the W&B group unless tracking.group is set."""
+    base: str = "en"
+    """The language that the rest of the budget stays in, and that others are added to."""
+    languages: list[str] = field(default_factory=lambda: list(TWELVE))
+    """The study's languages: tuned on alone, together and in pairs, and evaluated in."""
+    few: list[str] = field(default_factory=lambda: list(SIX))
+    """Those of them, the base included, that are tuned on where others stay unseen: together, and added one by one."""
+    relatives: list[str] = field(default_factory=lambda: list(SLAVIC))
+    """Closely related languages, each tuned on alone and evaluated in all of them."""
+    fractions: list[float] = field(default_factory=lambda: [n / 10 for n in range(11)])
+    """Shares of the budget that are spread over the tuning languages, 0..1."""
+    pinches: list[int] = field(default_factory=lambda: [40])
+    """Numbers of examples spread over the tuning languages other than the base, beside the fractions."""
+    permutations: int = 3
+    """Orders in which languages are added: as `few` lists them, then shuffles. Fewer than 6 can never give p < 0.05."""
+    pairs: int | None = None
+    """Random pairs, from one random split of the languages into pairs after the other; none: those of one split."""
+    seed: int = 0
+    """Of the splits into pairs."""
+    parts: dict[str, PartConfig] = field(default_factory=dict)
+    """What is trained, by name. Several experiments at once, +experiment=[NAME,NAME], are all of their parts."""
+
+    def __post_init__(self) -> None:
+        self.base = canonical(str(self.base), "experiment.base")
+        for name in ("languages", "few", "relatives"):
+            setattr(self, name, canonical_all(getattr(self, name), f"experiment.{name}"))
+        for name, part in self.parts.items():
+            part.languages = canonical_all(part.languages, f"experiment.parts.{name}.languages")
+            part.evaluation = canonical_all(part.evaluation, f"experiment.parts.{name}.evaluation")
+        for fraction in self.fractions:
+            if not 0 <= fraction <= 1:
+                raise UserError(f"experiment.fractions: {fraction} is outside 0..1; 0.01 means one per cent")
+        for number in self.pinches:
+            _positive("experiment.pinches", number)
+        _positive("experiment.permutations", self.permutations)
+        _positive("experiment.pairs", self.pairs)
+
+
+@dataclass
 class TrainConfig:
     """Settings of train.py: one cell."""
 
@@ -463,6 +534,9 @@ class TrainConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)
+    experiment: ExperimentConfig = field(default_factory=ExperimentConfig, metadata={"of": "sweeps"})
+    """Of a sweep, never of a cell: hydra/sweeper=pinch makes the words of its cells of it (pinch.experiments), and it is
+    written down nowhere."""
     seed: int = 0
     """Of initialisation, data order and, unless mixture.seed is set, the draw of the mixture."""
     workspace: str = "study"

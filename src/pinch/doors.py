@@ -34,6 +34,9 @@ FLAGS_OF_A_PLACE = ("--config-dir", "-cd", "--config-path", "-cp", "--config-nam
 FLAGS = ("-m", "--multirun", *FLAGS_OF_A_PLACE)
 """Flags of Hydra that may stand anywhere; the first are followed by a word of their own."""
 
+AN_EXPERIMENT = ("experiment=", "+experiment=")
+"""Words that choose an experiment, a sweep without -m."""
+
 
 def main(door: str) -> int:
     """Run a door with the command line's arguments; gives the exit code."""
@@ -78,8 +81,11 @@ class Task:
 
 def arguments(words: list[str]) -> list[str]:
     """The command line in Hydra's words: shorthands written out, flags before settings, between which its parser does not
-    look for them; and what only shows something is shown here, not on the engine that a launcher would send it to."""
-    words = [SHORTHANDS.get(word, word) for word in words]
+    look for them; an experiment with or without a + is a multirun; and what only shows something is shown here, not on the
+    engine that a launcher would send it to."""
+    words = [SHORTHANDS.get(word, word).removeprefix("+" if word.startswith(AN_EXPERIMENT) else "") for word in words]
+    if any(word.startswith(AN_EXPERIMENT) for word in words) and not any("hydra.mode=" in word for word in words):
+        words.append("hydra.mode=MULTIRUN")
     flags = [
         n for n, word in enumerate(words) if word.split("=")[0] in FLAGS or (n and words[n - 1] in FLAGS_OF_A_PLACE)
     ]

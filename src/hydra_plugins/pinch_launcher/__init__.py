@@ -1,8 +1,8 @@
 """Hydra's way in: `hydra/launcher=pinch` receives all jobs of a multirun at once and hands them to pinch.sweep.
 
-`hydra/sweeper=pinch` is Hydra's own grid, but for its check that every job composes: ours checks all settings, for every
-launcher, and in milliseconds a job. Hydra accepts plugins only from the namespace package `hydra_plugins`; nothing heavy may
-be imported here, because Hydra imports every plugin at every start.
+`hydra/sweeper=pinch` is Hydra's own grid, times the cells of an experiment (pinch.experiments), and without its check that
+every job composes: ours checks all settings, for every launcher, and in milliseconds a job. Hydra accepts plugins only from
+the namespace package `hydra_plugins`; nothing heavy may be imported here, because Hydra imports every plugin at every start.
 """
 
 from collections.abc import Sequence
@@ -54,12 +54,21 @@ class PinchLauncher(Launcher):
 
 
 class PinchSweeper(BasicSweeper):
-    """The basic sweeper, but for its check that every job composes: the launchers have a better one."""
+    """The basic sweeper, whose jobs an experiment multiplies, but for its check that every job composes: the launchers have
+    a better one."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         if not isinstance(self.launcher, PinchLauncher):
             self.launcher = Engine(self.launcher, hydra_context, config)
+
+    def get_job_batch(self) -> Sequence[Sequence[str]]:
+        """The words of each job. Raises UserError for an experiment that cannot be."""
+        from pinch.experiments import jobs
+
+        batch = super().get_job_batch()
+        experiment = self.config.get("experiment") if self.config else None
+        return batch if experiment is None else jobs(experiment, batch)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         pass

@@ -11,7 +11,7 @@ from typing import Any
 
 from pinch.cells.cell import Axes, Cell
 from pinch.cells.plain import digest, unwrapped
-from pinch.config import Method, Template, TrainConfig
+from pinch.config import ExperimentConfig, Method, Template, TrainConfig
 from pinch.frames import NEUTRAL
 
 IDENTITY = {
@@ -40,6 +40,7 @@ OUTSIDE = {
     "tracking": {"name", "mode", "project", "entity", "group", "tags", "answers", "timeout"},
     "sweep": {"slots", "on_failure", "max_failures", "retries", "timeout", "stagger"},
     "plan": {"name", "show", "add_references"},
+    "experiment": set(vars(ExperimentConfig())),
     "": {"workspace", "root", "cache", "show"},
 }
 """Fields that never change a cell's id. data.budget and data.answer_tokens act through mixture.budget and

@@ -9,9 +9,11 @@ from typing import Any
 
 
 def plain(settings: Any) -> Any:
-    """Dataclasses, enums and tuples as dicts, strings and lists, ready for YAML, JSON and trackers."""
+    """Dataclasses, enums and tuples as dicts, strings and lists, ready for YAML, JSON and trackers. What is no setting of a
+    single cell (`metadata={"of": "sweeps"}`) is left out."""
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
-        return {field.name: plain(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+        own = [field.name for field in dataclasses.fields(settings) if field.metadata.get("of") != "sweeps"]
+        return {name: plain(getattr(settings, name)) for name in own}
     if isinstance(settings, Mapping):
         return {str(key): plain(value) for key, value in settings.items()}
     if isinstance(settings, list | tuple):
