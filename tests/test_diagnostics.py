@@ -141,8 +141,8 @@ def test_nothing_at_all() -> None:
 
 
 def test_one_judge_at_a_time() -> None:
-    with pytest.raises(ValueError, match=r"several judges \(claude, gpt\)"):
-        diagnostics.diagnose([item("first", "first"), item("first", "first", judge="claude")])
+    with pytest.raises(ValueError, match=r"several judges \(gpt, other\)"):
+        diagnostics.diagnose([item("first", "first"), item("first", "first", judge="other")])
 
 
 def test_heterogeneity_by_hand() -> None:
