@@ -374,6 +374,13 @@ def test_people(workspace: Workspace, five: dict[str, Cell]) -> None:
     assert "agreement with human on" in workspace.printed
 
 
+def test_nothing_to_label(workspace: Workspace) -> None:
+    workspace.add(["en"], {"en": MONTHS["en"]})
+    workspace.add(["en", "cs"], {"en": MONTHS["en"]})
+    assert workspace.evaluate(JudgeConfig(kind=JudgeKind.human)) == 0
+    assert "no two answers differ: nothing to label" in workspace.printed
+
+
 # --- AlpacaEval -------------------------------------------------------------------------------------------------------
 
 

@@ -56,7 +56,8 @@ def _reread(source: Source, console: Console) -> None:
         if changes:
             console.print(_table(changes))
             for change in changes[:EXAMPLES]:
-                tail = " ".join(change.raw.split())[-160:]
+                shown = "".join(letter if letter.isprintable() else " " for letter in change.raw)
+                tail = " ".join(shown.split())[-160:]
                 _say(console, f"  {change.language} {change.prompt}: {change.before} -> {change.after}: ...{tail}")
 
 
@@ -87,7 +88,10 @@ def offer_page(bench: Bench, source: People, console: Console) -> None:
     for cell in bench.cells:
         pairs |= source.missing(bench.contests(cell))
     if not pairs:
-        _say(console, f"every pair has been labelled by {', '.join(sorted(source.verdicts.annotators))}")
+        names = ", ".join(source.verdicts.annotators)
+        _say(
+            console, f"every pair has been labelled by {names}" if names else "no two answers differ: nothing to label"
+        )
         return
     page = write_page(folder(bench), list(pairs.values()), bench.settings.judge.seed or 0, source.name)
     _say(
