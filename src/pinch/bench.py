@@ -5,7 +5,7 @@ by itself. Reads files, each once; judges nothing.
 import functools
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,10 @@ class Bench:
         self.lexicon = functools.cache(lambda name: cells.load_lexicon(self.workspace, name))
         self._answers = functools.lru_cache(maxsize=ANSWERS)(self._read_answers)
         self._fingerprint = functools.cache(lambda path: hashlib.sha256(path.read_bytes()).hexdigest()[:16])
+
+    def narrow(self, wanted: Callable[[Cell], bool]) -> None:
+        """Score only the cells that are wanted; the others stay references."""
+        self.cells = [cell for cell in self.cells if wanted(cell)]
 
     def scored_languages(self, cell: Cell) -> dict[str, str]:
         """The languages that the cell is scored in, with the digests of their prompts."""

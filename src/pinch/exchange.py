@@ -171,7 +171,7 @@ def show_annotations(settings: EvaluateConfig, console: Console) -> None:
 
 def _match(source: Annotations, bench: Bench, console: Console) -> bool:
     """Keep the cells that any annotation belongs to. False when there are none."""
-    bench.cells = [cell for cell in bench.cells if source.knows(bench.contests(cell))]
+    bench.narrow(lambda cell: source.knows(bench.contests(cell)))
     if not bench.cells:
         _say(
             console,
