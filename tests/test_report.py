@@ -5,11 +5,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pinch.analysis.exhibits import Exhibit, Gap
 from pinch.analysis.figures import Picture
-from pinch.analysis.findings import Finding
 from pinch.analysis.report import CellRow, Report, number, plain, render_html, render_markdown, show
 from pinch.analysis.samples import Asked, Reply, Sample
+from pinch.analysis.sections import Exhibit, Finding, Gap
 
 NASTY = "<script>alert('x')</script> & \"quoted\" | * \u2028 {{ report }} ]]>"
 

@@ -19,11 +19,13 @@ from rich.text import Text
 
 from pinch import cells
 from pinch.analysis import figures, report, samples, tables
-from pinch.analysis.exhibits import Exhibit, Gap, Views, showcase, views
-from pinch.analysis.findings import Finding, findings
+from pinch.analysis.curves import showcase
+from pinch.analysis.exhibits import Views, views
+from pinch.analysis.findings import findings
 from pinch.analysis.limits import apart, limits
 from pinch.analysis.overview import cell_rows, facts
 from pinch.analysis.reproduce import command, train_commands
+from pinch.analysis.sections import Exhibit, Finding, Gap
 from pinch.analysis.study import Options, Study, arrange, families
 from pinch.analysis.tables import Row
 from pinch.cells import Cell
@@ -126,7 +128,7 @@ def compose(
     against = study.main_reference
     documents = {cell.id: document(cell) for cell in found}
     main = next((one for one in shown if one.curve is not None), shown[0] if shown else None)
-    browsed = samples.browse(study, showcase(main) if main else {}, against)
+    browsed = samples.browse(study, showcase(main.family, main.curve) if main else {}, against)
     used: dict[str, dict[str, Any]] = next((d["settings"] for d in documents.values() if "settings" in d), {})
     sources = [used.get(part, {}).get("source", "") for part in ("data", "model")]
     doubts = limits(study, main, rows, sources[0], browsed.cut_off, options, sources[1]) if main else []

@@ -13,7 +13,11 @@ import numpy as np
 
 from pinch import stats
 from pinch.analysis.study import Array, Family, Metric, Options, Study, table_order
+from pinch.analysis.words import name_of
 from pinch.cells import Cell, tuning_base
+
+SHOWN_SETS = 3
+"""Where there is no curve over the multilingual share, the cells of so many sets of languages are shown side by side."""
 
 Groups = tuple[tuple[float, tuple[Cell, ...]], ...]
 """Points of a line: the value on the x axis and the cells that stand there (seeds, orders)."""
@@ -237,3 +241,21 @@ def _leave_unseen(cells: Sequence[Cell], evaluated: Sequence[str]) -> tuple[list
         return [], ()
     best = max(parts, key=lambda part: (len({cell.axes.n_languages for cell in part}), len(outside(part)), len(part)))
     return best, outside(best)
+
+
+def showcase(family: Family, curve: Curve | None) -> dict[str, Sequence[Cell]]:
+    """The groups of cells that are shown side by side: untuned, the base language alone, smallest and largest share."""
+    groups: dict[str, Sequence[Cell]] = {}
+    if family.untuned is not None:
+        groups["untuned"] = [family.untuned]
+    if curve is None:
+        sets = list(dict.fromkeys(cell.axes.languages for cell in family.cells))
+        for names in sets[:SHOWN_SETS]:
+            cells = [cell for cell in family.cells if cell.axes.languages == names]
+            groups[f"{name_of(names[0])} alone" if len(names) == 1 else " ".join(names)] = cells
+        return groups
+    for at, fraction in enumerate(curve.fractions):
+        label = f"{name_of(curve.base)} alone" if fraction == 0 else f"{100 * fraction:.3g} % multilingual"
+        if at in (0, 1, len(curve.fractions) - 1):
+            groups[label] = curve.cells(fraction)
+    return groups

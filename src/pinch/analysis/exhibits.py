@@ -3,41 +3,15 @@
 In: a `Study` and one of its families. Out: `Exhibit`s ready to be drawn and `Gap`s with the command that would fill them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from pinch.analysis import captions, curves, figures, matrices
 from pinch.analysis.curves import Count, Curve
 from pinch.analysis.matrices import Matrix
+from pinch.analysis.sections import Exhibit, Gap
 from pinch.analysis.study import Family, Metric, Options, Study
-from pinch.analysis.words import name_of
-from pinch.cells import Cell
 from pinch.languages import TWELVE
-
-SHOWN_SETS = 3
-"""Where there is no curve over the multilingual share, the cells of so many sets of languages are shown side by side."""
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """One figure: its file name, title, caption, the rows of its CSV (exactly what is drawn) and how to draw it."""
-
-    name: str
-    title: str
-    caption: str
-    rows: list[dict[str, Any]]
-    draw: figures.Draw
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A figure that cannot be drawn, why, and the arguments of train.py that would make its cells."""
-
-    name: str
-    title: str
-    reason: str
-    arguments: str
 
 
 @dataclass
@@ -133,7 +107,7 @@ def _shares_exhibit(study: Study, found: Views) -> Exhibit | Gap:
     title = captions.WHAT["answer_language"]
     shares = [
         one
-        for label, cells in showcase(found).items()
+        for label, cells in curves.showcase(found.family, found.curve).items()
         if (one := matrices.answer_language(study, label, cells)) is not None
     ]
     if not shares:
@@ -141,22 +115,3 @@ def _shares_exhibit(study: Study, found: Views) -> Exhibit | Gap:
     rows = [row for one in shares for row in one.flat()]
     text = captions.shares_caption(shares, found.family)
     return Exhibit("answer_language", title, text, rows, figures.draw_shares(shares))
-
-
-def showcase(found: Views) -> dict[str, Sequence[Cell]]:
-    """The groups of cells that are shown side by side: untuned, the base language alone, smallest and largest share."""
-    groups: dict[str, Sequence[Cell]] = {}
-    if found.family.untuned is not None:
-        groups["untuned"] = [found.family.untuned]
-    curve = found.curve
-    if curve is None:
-        sets = list(dict.fromkeys(cell.axes.languages for cell in found.family.cells))
-        for names in sets[:SHOWN_SETS]:
-            cells = [cell for cell in found.family.cells if cell.axes.languages == names]
-            groups[f"{name_of(names[0])} alone" if len(names) == 1 else " ".join(names)] = cells
-        return groups
-    for at, fraction in enumerate(curve.fractions):
-        label = f"{name_of(curve.base)} alone" if fraction == 0 else f"{100 * fraction:.3g} % multilingual"
-        if at in (0, 1, len(curve.fractions) - 1):
-            groups[label] = curve.cells(fraction)
-    return groups

@@ -13,19 +13,10 @@ import numpy as np
 from pinch import stats
 from pinch.analysis.curves import Count, Curve
 from pinch.analysis.matrices import Matrix
+from pinch.analysis.sections import Finding
 from pinch.analysis.study import Metric, Options, Study
 from pinch.analysis.words import ARROW, counted, gap_text, name_of, reference_name, signed, spread, support
 from pinch.cells import Cell
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One computed statement: `key` says which, `title` what it is about, `points` are its numbers one by one."""
-
-    key: str
-    title: str
-    text: str
-    points: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from pinch.analysis.exhibits import Exhibit, Gap
 from pinch.analysis.figures import Picture
-from pinch.analysis.findings import Finding
 from pinch.analysis.samples import Sample
+from pinch.analysis.sections import Exhibit, Finding, Gap
 
 CITATION = (
     "Shaham, Herzig, Aharoni, Szpektor, Tsarfaty, Eyal: Multilingual Instruction Tuning With Just a Pinch of "
