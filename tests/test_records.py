@@ -39,6 +39,9 @@ def test_enums_are_written_as_their_values() -> None:
         (b'\n{"id": "1"}\n', "line 2: field 'language' is missing"),
         (b'["id"]\n', "line 1: a row must be a JSON object"),
         ('{"id": "é"}\n'.encode("latin-1"), "line 1: not UTF-8"),
+        (b'{"id": 1, "language": 2}\n{"id": 1, "language": 2}, {"id": 3, "language": 4}\n', "line 2: broken JSON"),
+        (b'{"id": 1, "language": [2\n3]}\n', "line 1: broken JSON"),
+        (b'{"id": [1\n2], "language": 3}, {"id": 1, "language": 2}\n', "line 1: broken JSON"),
     ],
 )
 def test_bad_rows_are_named(tmp_path: Path, content: bytes, words: str) -> None:

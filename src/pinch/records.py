@@ -125,17 +125,38 @@ def read_jsonl(path: Path, build: Callable[[dict[str, Any]], Record]) -> list[Re
 
     Raises UserError naming file and line for broken JSON, a row that is no object, or a row that `build` refuses with
     KeyError (missing field), TypeError or ValueError; and for a file that is missing or not UTF-8."""
-    return list(iterate_jsonl(path, build))
+    raw = _bytes(path)
+    try:
+        return [build(row) for row in _rows(raw)]
+    except (KeyError, TypeError, ValueError):  # something is wrong somewhere: read line by line to say where
+        return list(_lines(path, raw, build))
 
 
 def iterate_jsonl(path: Path, build: Callable[[dict[str, Any]], Record]) -> Iterator[Record]:
     """As `read_jsonl`, one record at a time."""
+    yield from _lines(path, _bytes(path), build)
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; check the path") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+
+
+def _rows(raw: bytes) -> list[dict[str, Any]]:
+    """All rows parsed at once, which takes a third of the time. Raises ValueError or TypeError where not every line is one
+    JSON object by itself."""
+    lines = [line for line in raw.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()]
+    rows = json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8"))
+    if len(rows) != len(lines) or not all(type(row) is dict for row in rows):
+        raise ValueError("not one object a line")
+    return rows  # type: ignore[no-any-return]
+
+
+def _lines(path: Path, raw: bytes, build: Callable[[dict[str, Any]], Record]) -> Iterator[Record]:
     for number, line in enumerate(raw.split(b"\n"), start=1):
         if line.strip():
             yield _parse(path, number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, build)
