@@ -151,7 +151,8 @@ def _rows(raw: bytes) -> list[dict[str, Any]]:
     JSON object by itself."""
     lines = [line for line in raw.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()]
     rows = json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8"))
-    if len(rows) != len(lines) or not all(type(row) is dict for row in rows):
+    whole = all(line[:1] == b"{" and line.rstrip()[-1:] == b"}" for line in lines)
+    if not whole or len(rows) != len(lines) or not all(type(row) is dict for row in rows):
         raise ValueError("not one object a line")
     return rows  # type: ignore[no-any-return]
 
