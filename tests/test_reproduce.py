@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pinch.analysis.reproduce import command, train_commands
+from pinch.analysis.reproduce import command, experiment_command, train_commands
 from pinch.cells import plain
-from pinch.config import LanguagesConfig, Method, MixtureConfig, TrainConfig, TuningConfig
+from pinch.config import ExperimentConfig, LanguagesConfig, Method, MixtureConfig, TrainConfig, TuningConfig
 
 HOME = Path("multirun/study")
 
@@ -67,3 +67,31 @@ def test_languages_from_the_pool_are_named_in_their_order(count):
     every = [plain(TrainConfig(languages=LanguagesConfig(count=count)))]
     expected = {2: "[en,ar]", 4: "[en,ar,fi,it]"}[count]
     assert train_commands(every, HOME) == [f"python train.py 'languages.tuning={expected}' mixture.fraction=1"]
+
+
+ALL = list(dict.fromkeys([*ExperimentConfig().languages, *ExperimentConfig().relatives]))
+
+
+def test_an_experiment_goes_on_with_the_familys_settings_and_seeds():
+    found = experiment_command("+experiment=pairs", settings(tuning=["en", "es"], budget=50), (1, 0), ALL, HOME)
+    assert found == "python train.py +experiment=pairs mixture.budget=50 seed=0,1"
+    assert experiment_command("+experiment=pairs", settings(lr=0.1), (0,), ALL, Path("runs/mine")) == (
+        "python train.py +experiment=pairs tuning.lr=0.1 workspace=mine root=runs"
+    )
+
+
+def test_what_an_experiment_sets_itself_is_not_set_beside_it():
+    assert experiment_command("+experiment=pinch_six", settings(fraction=0.5, spread="all"), (0,), ALL, HOME) == (
+        "python train.py +experiment=pinch_six"
+    )
+
+
+def test_an_experiment_keeps_to_the_languages_of_the_study():
+    few = ["en", "fi", "de"]
+    said = {
+        name: experiment_command(f"+experiment={name}", settings(), (0,), few, HOME) for name in ("pairs", "pinch_six")
+    }
+    assert said["pairs"] == "python train.py +experiment=pairs 'experiment.languages=[en,fi,de]'"
+    assert said["pinch_six"] == f"{said['pairs'].replace('pairs', 'pinch_six')} 'experiment.few=[en,fi]'"
+    slavic = experiment_command("+experiment=slavic", settings(), (0,), ["en", "ru", "pl"], HOME)
+    assert slavic == "python train.py +experiment=slavic 'experiment.relatives=[ru,pl]'"

@@ -5,11 +5,11 @@ Settings that a command line did not change are left out, as are those that chan
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pinch.config import AnalyzeConfig, MixtureConfig, TuningConfig
+from pinch.config import AnalyzeConfig, ExperimentConfig, MixtureConfig, TuningConfig
 from pinch.mixture import add_languages
 
 Settings = Mapping[str, Any]
@@ -63,6 +63,39 @@ def train_commands(every: Sequence[Settings], workspace: Path) -> list[str]:
             line = " ".join(part for part in (languages, share, seed, others) if part)
             lines.append(command("train.py", workspace, f"-m {line}" if "," in _outside_quotes(line) else line))
     return lines
+
+
+def experiment_command(
+    arguments: str, settings: Settings, seeds: Iterable[int], evaluated: Sequence[str], workspace: Path
+) -> str:
+    """The line that makes what a figure lacks, `arguments` naming an experiment: with the settings of the family's other
+    cells, so that what is there is not made again, and with the languages that this study has."""
+    name = arguments.partition("=")[2]
+    parts = [arguments, *_of_study(name, evaluated), _others({**settings, "mixture": _without_spread(settings)})]
+    known = ",".join(str(seed) for seed in sorted(seeds))
+    return command(
+        "train.py", workspace, " ".join([*filter(None, parts), *([f"seed={known}"] if known != "0" else [])])
+    )
+
+
+def _of_study(name: str, evaluated: Sequence[str]) -> list[str]:
+    """The experiment's languages, where the study does not have those that it would take."""
+    usual = ExperimentConfig()
+    needs = {"languages": usual.languages, "few": usual.few, "relatives": usual.relatives}
+    kinds = {"slavic": ["relatives"], "pinch_six": ["languages", "few"], "language_count": ["languages", "few"]}
+    said = []
+    for kind in kinds.get(name, ["languages"]):
+        there = [code for code in needs[kind] if code in evaluated]
+        if kind == "languages" and len(there) < len(needs[kind]):
+            there = list(evaluated)
+        if len(there) != len(needs[kind]):
+            said.append(f"'experiment.{kind}=[{','.join(there)}]'")
+    return said
+
+
+def _without_spread(settings: Settings) -> dict[str, Any]:
+    """The mixture's settings without those that experiments make themselves."""
+    return {**settings["mixture"], "spread": MixtureConfig().spread.value}
 
 
 def _size(value: str) -> float:
