@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,13 +71,13 @@ class Study:
     prompts: tuple[str, ...]
     sheets: dict[tuple[str, str, str], Sheet]
 
-    @property
+    @cached_property
     def languages(self) -> tuple[str, ...]:
         """Evaluation languages, in the order of the table of languages."""
         found = {language for _, _, language in self.sheets}
         return tuple(sorted(found, key=table_order))
 
-    @property
+    @cached_property
     def references(self) -> tuple[str, ...]:
         """Kinds of reference there are scores against, monolingual first; "" for answers that were compared with none."""
         found = {against for _, against, _ in self.sheets}
