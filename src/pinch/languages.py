@@ -1,8 +1,8 @@
 """Facts: the table of languages. Adding a language is adding a row.
 
 Codes are BCP 47, with the script where a language is written in several (zh-Hans, sr-Cyrl, sr-Latn); `canonical` turns
-the short forms users type (zh, sr) into them. `branch` and `script` serve the similarity study; `langid` is the code under
-which the language identifier py3langid 0.4 knows the language.
+the short forms users type (zh, sr) into them. `branch`, `script` and `intelligible` serve the similarity study; `langid` is
+the code under which the language identifier py3langid 0.4 knows the language.
 """
 
 from collections.abc import Iterable
@@ -22,6 +22,11 @@ class Language:
     script: str
     langid: str
     rtl: bool = False
+
+    @property
+    def group(self) -> str:
+        """What related branches share, their last word: Slavic for East, South and West Slavic."""
+        return self.branch.split()[-1]
 
 
 def _rows() -> dict[str, Language]:
@@ -72,7 +77,18 @@ SIX = ("en", "ar", "fi", "it", "ru", "sw")
 SLAVIC = ("ru", "sr-Cyrl", "hr", "sl", "pl", "sk", "cs")
 """The paper's seven of the similarity experiment."""
 
+INTELLIGIBLE = (frozenset({"sr-Cyrl", "sr-Latn", "hr"}), frozenset({"cs", "sk"}))
+"""Sets of languages whose speakers understand each other without having learnt the other language: the two that the paper
+names, Serbian with Croatian and Czech with Slovak (for these also Golubovic and Gooskens 2015, Russian Linguistics 39: close
+to the ceiling of their tests, far above every other pair of the six Slavic languages tested). Serbian in two scripts is one
+language. Pairs that understand each other in part or one way only, such as Croatian and Slovenian, are not listed."""
+
 ALIASES = {"zh": "zh-Hans", "sr": "sr-Cyrl"}
+
+
+def intelligible(one: str, other: str) -> bool:
+    """Whether speakers of two languages understand each other, as far as INTELLIGIBLE knows."""
+    return any({one, other} <= known for known in INTELLIGIBLE)
 
 
 def canonical(code: str, where: str = "languages") -> str:

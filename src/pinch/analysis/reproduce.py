@@ -70,16 +70,17 @@ def experiment_command(
 ) -> str:
     """The line that makes what a figure lacks, `arguments` naming an experiment: with the settings of the family's other
     cells, so that what is there is not made again, and with the languages that this study has."""
-    name = arguments.partition("=")[2]
-    parts = [arguments, *_of_study(name, evaluated), _others({**settings, "mixture": _without_spread(settings)})]
+    own = [word for word in _of_study(arguments, evaluated) if word.partition("=")[0] not in arguments]
+    parts = [arguments, *own, _others({**settings, "mixture": _without_spread(settings)})]
     known = ",".join(str(seed) for seed in sorted(seeds))
     return command(
         "train.py", workspace, " ".join([*filter(None, parts), *([f"seed={known}"] if known != "0" else [])])
     )
 
 
-def _of_study(name: str, evaluated: Sequence[str]) -> list[str]:
+def _of_study(arguments: str, evaluated: Sequence[str]) -> list[str]:
     """The experiment's languages, where the study does not have those that it would take."""
+    name = arguments.split()[0].partition("=")[2]
     usual = ExperimentConfig()
     needs = {"languages": usual.languages, "few": usual.few, "relatives": usual.relatives}
     kinds = {"slavic": ["relatives"], "pinch_six": ["languages", "few"], "language_count": ["languages", "few"]}
