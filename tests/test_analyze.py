@@ -1,8 +1,10 @@
 """analyze.py from files to files: what is written, what is said when something is missing, and what must not change."""
 
 import csv
+import html
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from fake_study import UNTUNED_TEXT, Shape, build
+from pinch.analysis.report import plain
 from pinch.analyze import analyze, write_csv
 from pinch.config import AnalyzeConfig, JudgeConfig
 from pinch.errors import UserError
@@ -52,10 +55,10 @@ def test_the_terminal_says_what_the_numbers_are_not(done):
 def test_everything_is_written(done):
     folder, _ = done
     figures = ["answer_language", "language_count", "monolingual_heatmap", "monolingual_heatmap_base", "p_curve"]
-    for name in [*figures, "p_curve_sets"]:
+    for name in [*figures, "p_curve_sets", "pairs"]:
         for ending in ("png", "svg", "csv"):
             assert (folder / f"{name}.{ending}").stat().st_size > 100, (name, ending)
-    for name in ("scores.csv", "report.html", "report.md", "findings.json"):
+    for name in ("scores.csv", "results.csv", "report.html", "report.md", "findings.json", "tables/results.tex"):
         assert (folder / name).exists()
     assert not [path for path in folder.iterdir() if path.name.startswith(".")], "no temporary file is left"
 
@@ -73,25 +76,27 @@ def test_scores_have_a_row_per_cell_language_and_reference(done):
     assert int(row["n"]) == int(row["wins"]) + int(row["ties"]) + int(row["losses"]) == 12
 
 
-def test_findings_are_printed_and_stand_in_both_reports(done):
+def test_findings_stand_in_both_reports_and_the_main_ones_are_printed(done):
     folder, text = done
     said = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
-    assert [one["key"] for one in said] == [
-        "short",
-        "base_alone",
-        "pinch",
-        "full",
-        "base_cost",
-        "language_count",
-        "monolingual",
-    ]
+    keys = [one["key"] for one in said]
+    assert keys[:4] == ["short", "base_alone", "pinch", "full"]
+    assert {"language_count", "monolingual", "versus_base", "answer_language"} <= set(keys)
     page = (folder / "report.html").read_text(encoding="utf-8")
+    markdown = (folder / "report.md").read_text(encoding="utf-8")
     printed = "".join(text.replace("│", " ").split())
     for one in said:
         for sentence in (one["text"], *one["points"]):
-            assert sentence in page
-            assert "".join(sentence.split()) in printed
+            assert html.escape(sentence, quote=False).replace("'", "&#39;") in page
+            assert plain(sentence) in markdown
+    assert "".join(said[0]["text"].split()) in printed
     assert "report.html" in text
+
+
+def test_every_result_says_of_what(done):
+    rows = read(done[0] / "results.csv")
+    assert len(rows) > 10
+    assert all(row["chapter"] and row["question"] and row["n"] and row["test"] for row in rows)
 
 
 def test_the_report_states_the_limits_of_the_embedded_world(done):
@@ -105,26 +110,26 @@ def test_answers_of_the_models_are_shown_escaped(done):
     page = (done[0] / "report.html").read_text(encoding="utf-8")
     assert UNTUNED_TEXT not in page
     assert "&lt;script&gt;alert(1)" in page
-    assert 'lang="he" dir="rtl"' in page
+    assert re.search('lang="he"[^>]* dir="(rtl|auto)"', page)
 
 
 def test_running_again_changes_nothing(done, root):
     folder = done[0]
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     run(root)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_a_missing_figure_is_said_with_the_command_that_makes_its_cells(tmp_path):
     build(tmp_path, Shape((0,), (), (), ("en", "es"), ("en", "es"), prompts=5, untuned=False), workspace="mine")
     code, text = run(tmp_path, "mine")
     assert code == 0
-    assert "not drawn: How many languages" in text
-    assert "python train.py -m languages=one,two,three,four seed=0,1,2 workspace=mine" in text
+    assert "missing: How many languages" in text
+    assert "python train.py +experiment=language_count" in text
     folder = tmp_path / "mine" / "analysis"
     assert not (folder / "p_curve.png").exists()
     assert (folder / "monolingual_heatmap.png").exists()
-    assert "Not drawn: How much multilingual data" in (folder / "report.html").read_text(encoding="utf-8")
+    assert "How much multilingual data" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_without_references_the_answers_still_speak(tmp_path):
@@ -132,8 +137,8 @@ def test_without_references_the_answers_still_speak(tmp_path):
     build(tmp_path, shape)
     _, text = run(tmp_path)
     assert "share of answers in the language asked is" in text
-    assert "not drawn: Scores beyond the base language" in text
-    assert "languages=one languages.base=ar" in text
+    assert "missing: Scores beyond the base language" in text
+    assert "python train.py +experiment=monolingual" in text
     assert "No scores:" not in text
     assert (tmp_path / "study" / "analysis" / "p_curve.png").exists()
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fake_study import Shape, build, skill
-from pinch.analysis.curves import curves, language_count
+from made_cells import made_cell, made_study
+from pinch.analysis.curves import GROUPS, curves, widest
 from pinch.analysis.study import Metric, Options, arrange, families
 from pinch.records import Item, read_jsonl
 
@@ -107,26 +108,36 @@ def test_without_references_there_are_no_scores_but_the_other_lines(tmp_path):
 def test_one_share_alone_is_no_curve(tmp_path):
     study = study_of(build(tmp_path, Shape((0,), (2,), (0.5,), ("es",), ("en", "es"), prompts=5)))
     assert curves(study, families(study)[0], OPTIONS) == []
-    assert language_count(study, families(study)[0], OPTIONS) is None
 
 
-def test_language_count_is_over_languages_that_no_cell_saw(study, family):
-    count = language_count(study, family, OPTIONS)
-    assert [x for x, _ in count.groups] == [1, 2, 3, 4]
-    assert count.fraction == 1
-    assert count.unseen == ("cs", "es")
-    assert set(count.lines) == {(name, metric) for name in ("unseen", "cs", "es") for metric in Metric}
-    single = [count.lines[code, Metric.exact].mean for code in ("cs", "es")]
-    np.testing.assert_allclose(count.lines["unseen", Metric.exact].mean, np.mean(single, axis=0))
+def test_every_language_has_its_own_line_and_the_means_are_of_them(study, family):
+    main = curves(study, family, OPTIONS)[0]
+    for name, codes in (("seen", ("ar", "fi", "it")), ("unseen", ("cs", "es"))):
+        single = [main.lines[code, Metric.exact].mean for code in codes]
+        np.testing.assert_allclose(main.lines[name, Metric.exact].mean, np.mean(single, axis=0))
+    assert {name for name, _ in main.lines} == {*GROUPS, "ar", "fi", "it", "cs", "es"}
+    assert main.seeds == (0, 1)
 
 
-def test_sets_that_leave_nothing_unseen_are_left_out_and_named(tmp_path):
-    shape = Shape((0,), (2, 3, 5), (1.0,), ("en", "ar"), ("en", "ar", "fi", "it", "ru"), prompts=6)
-    study = study_of(build(tmp_path, shape))
-    count = language_count(study, families(study)[0], OPTIONS)
-    assert [x for x, _ in count.groups] == [1, 2, 3]
-    assert count.unseen == ("it", "ru")
-    assert count.left_out == (5,)
+def made(*named):
+    cells = [made_cell("en"), *(made_cell(names, fraction=share) for names, share in named)]
+    study, family = made_study(cells, "en ar fi it es", lambda cell, code, n: 0.5 - 0.1 * n)
+    return [curve.tuning for curve in curves(study, family, OPTIONS)]
+
+
+def test_sets_at_one_share_belong_to_other_questions_where_there_are_shares():
+    long = [("en ar fi", 0.1), ("en ar fi", 1.0)]
+    assert made(*long, ("en ar", 1.0), ("en it", 1.0)) == [("en", "ar", "fi")]
+    assert made(("en ar", 1.0), ("en it", 1.0)) == [("en", "ar"), ("en", "it")]
+    assert made(*long, ("en ar fi it es", 1.0)) == [("en", "ar", "fi"), ("en", "ar", "fi", "it", "es")]
+
+
+def test_the_widest_curve_may_leave_no_language_unseen():
+    cells = [made_cell("en"), *(made_cell(names, fraction=p) for names in ("en ar", "en ar fi") for p in (0.1, 1.0))]
+    study, family = made_study(cells, "en ar fi", lambda cell, code, n: 0.5 - 0.1 * n)
+    found = curves(study, family, OPTIONS)
+    assert [curve.unseen for curve in found] == [("fi",), ()]
+    assert widest(found) is found[1]
 
 
 def test_rows_are_what_is_drawn(study, family):

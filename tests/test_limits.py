@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from fake_study import Shape, build
-from pinch.analysis.exhibits import views
+from pinch.analysis.curves import curves
 from pinch.analysis.limits import apart, limits
 from pinch.analysis.study import Options, families
 from pinch.analysis.tables import tidy
@@ -16,8 +16,12 @@ OPTIONS = Options(resamples=50)
 
 def said(cells, source="jsonl", judge="reference", **cut_off):
     study = study_of(cells)
-    found = views(study, families(study)[0], OPTIONS)
-    return " ".join(limits(study, found, tidy(study, judge, 0.95), source, cut_off, OPTIONS))
+    family = families(study)[0]
+    return " ".join(limits(study, family, main_curve(study), tidy(study, judge, 0.95), source, cut_off, OPTIONS))
+
+
+def main_curve(study):
+    return next(iter(curves(study, families(study)[0], OPTIONS)), None)
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +37,16 @@ def test_the_embedded_world_is_named_only_where_it_was_used(cells):
 
 def test_the_embedded_model_elsewhere_and_missing_references_are_admitted(cells):
     study = study_of(cells)
-    found, rows = views(study, families(study)[0], OPTIONS), tidy(study, "reference", 0.95)
+    family, curve, rows = families(study)[0], main_curve(study), tidy(study, "reference", 0.95)
     blind = [dataclasses.replace(row, exact=None) for row in rows]
     for model_source, data_source, expected in (
         ("embedded", "jsonl", True),
         ("embedded", "embedded", False),
         ("hf", "jsonl", False),
     ):
-        text = " ".join(limits(study, found, rows, data_source, {}, OPTIONS, model_source))
+        text = " ".join(limits(study, family, curve, rows, data_source, {}, OPTIONS, model_source))
         assert ("knows names and templates" in text) is expected
-    assert "No prompt has a reference answer" in " ".join(limits(study, found, blind, "jsonl", {}, OPTIONS))
+    assert "No prompt has a reference answer" in " ".join(limits(study, family, curve, blind, "jsonl", {}, OPTIONS))
     assert "No prompt has a reference answer" not in said(cells)
 
 
@@ -64,8 +68,17 @@ def test_the_reference_judge_is_explained_and_others_are_not(cells):
 
 def test_seeds_and_power_are_stated(cells):
     text = said(cells)
-    assert "2 seeds are too few" in text
-    assert "With 30 prompts" in text
+    assert "what 2 seeds tell of new ones stands beside differences" in text
+    assert "the standard deviation over 2 seeds is " in text
+    assert "too few" not in text
+    assert "With 30 prompts, the comparison of the smallest multilingual share with none finds" in text
+
+
+def test_without_a_curve_nothing_is_said_of_its_comparison(tmp_path):
+    text = said(build(tmp_path, Shape((0, 1), (), (), ("en", "es"), ("en", "es"), prompts=6)))
+    assert "what 2 seeds tell" in text
+    assert "standard deviation" not in text
+    assert "four of five studies" not in text
 
 
 def test_one_seed_is_one_seed(cells):

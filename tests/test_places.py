@@ -10,6 +10,7 @@ from pinch import stats
 from pinch.analysis import places
 from pinch.analysis.matrices import monolingual_matrix
 from pinch.analysis.study import Options
+from pinch.analysis.words import p_text
 from pinch.languages import SLAVIC, TWELVE
 
 
@@ -103,6 +104,11 @@ def test_arguments_name_the_languages_only_where_they_are_others():
 def test_words():
     assert places.named(["en"]) == "English"
     assert places.named(["en", "ar", "it"], "or") == "English, Arabic or Italian"
-    assert [places.p_text(p) for p in (1e-9, 0.0123, 0.5)] == ["p < 0.001", "p = 0.012", "p = 0.50"]
+    assert [p_text(p) for p in (1e-9, 0.0123, 0.0476, np.nan)] == [
+        "p < 0.001",
+        "p = 0.012",
+        "p = 0.0476",
+        "p undefined",
+    ]
     assert places.detectable_at(1.0, 1.96) == pytest.approx(stats.detectable(1.0), abs=1e-3)
     assert np.isclose(places.detectable_at(2.0, 2.83), 2 * (2.83 + 0.8416), atol=1e-3)

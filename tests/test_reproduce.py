@@ -86,12 +86,25 @@ def test_what_an_experiment_sets_itself_is_not_set_beside_it():
     )
 
 
-def test_an_experiment_keeps_to_the_languages_of_the_study():
+def test_an_experiment_keeps_to_the_languages_of_a_users_corpus():
+    mine = settings() | {"data": settings()["data"] | {"source": "jsonl", "corpus": "c", "prompts": "p"}}
     few = ["en", "fi", "de"]
-    said = {
-        name: experiment_command(f"+experiment={name}", settings(), (0,), few, HOME) for name in ("pairs", "pinch_six")
-    }
-    assert said["pairs"] == "python train.py +experiment=pairs 'experiment.languages=[en,fi,de]'"
-    assert said["pinch_six"] == f"{said['pairs'].replace('pairs', 'pinch_six')} 'experiment.few=[en,fi]'"
-    slavic = experiment_command("+experiment=slavic", settings(), (0,), ["en", "ru", "pl"], HOME)
-    assert slavic == "python train.py +experiment=slavic 'experiment.relatives=[ru,pl]'"
+    files = "data=jsonl data.corpus=c data.prompts=p"
+
+    def said(name, languages):
+        return experiment_command(f"+experiment={name}", mine, (0,), languages, HOME)
+
+    assert said("pairs", few) == f"python train.py +experiment=pairs 'experiment.languages=[en,fi,de]' {files}"
+    both = "'experiment.languages=[en,fi,de]' 'experiment.few=[en,fi]'"
+    assert said("pinch_six", few) == f"python train.py +experiment=pinch_six {both} {files}"
+    slavic = f"python train.py +experiment=slavic 'experiment.relatives=[ru,pl]' {files}"
+    assert said("slavic", ["en", "ru", "pl"]) == slavic
+    own = "+experiment=slavic 'experiment.relatives=[ru,pl]'"
+    assert experiment_command(own, mine, (0,), ["en", "ru", "pl"], HOME) == slavic
+    assert "'experiment.few=[de,fr]'" in said("pinch_six", ["de", "fr", "nl"])
+
+
+def test_the_embedded_world_has_the_languages_of_every_experiment():
+    assert (
+        experiment_command("+experiment=slavic", settings(), (0,), ["en"], HOME) == "python train.py +experiment=slavic"
+    )

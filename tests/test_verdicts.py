@@ -14,6 +14,8 @@ from pinch.cells import Cell
 from pinch.config import Batch, Combine, Exchange, JudgeConfig, JudgeKind, OnlyConfig, PlanConfig, PlanShow, TieRule
 from pinch.errors import UserError
 from pinch.judges.protocol import Judgement
+from pinch.judges.reference import ReferenceJudge
+from pinch.judges.replies import SEEING, Addresses, Reply, read_replies
 from pinch.records import Outcome, Pair
 
 
@@ -249,6 +251,43 @@ def test_the_check_of_a_judge_is_stored_like_everything_else(workspace: Workspac
     assert json.loads((workspace.folder / "verdicts" / "parrot.check.json").read_text(encoding="utf-8")) == found
     with pytest.raises(UserError, match=r"judge\.kind=panel judges no single pairs"):
         workspace.evaluate(JudgeConfig(kind=JudgeKind.panel, members=["a", "b"]))
+
+
+def test_replies_are_read_again_without_the_judge(workspace: Workspace, five: dict[str, Cell], parrot: Any) -> None:
+    """As scores.json says what the judge was; what counts is what the store would say."""
+    parrot(lambda first, second: "hm" if "march" in (first, second) else "" if "may" in (first, second) else "1")
+    workspace.evaluate(HF)
+    identity = scores(five["both"], "parrot")["settings"]["judge"]
+    key = Addresses(identity).key
+    asked = {word: Pair("p", "en", f"en {n}?", word, WRONG) for n, word in enumerate(MONTHS["en"])}
+    keys = {word: key(pair, False) for word, pair in asked.items()}
+
+    def said() -> dict[str, Reply]:
+        found = read_replies(workspace.folder, "parrot", set(keys.values()))
+        return {word: found[key] for word, key in keys.items() if key in found}
+
+    nothing = Reply("", "no reply")
+    assert said() == {"january": Reply("1"), "march": Reply("hm"), "may": nothing, "june": Reply("1")}
+    assert key(asked["may"], True) not in read_replies(workspace.folder, "parrot", {key(asked["may"], True)})
+    parrot(lambda first, second: "2")
+    workspace.evaluate(JudgeConfig(kind=JudgeKind.hf, model="parrot", retry_invalid=True))
+    assert said() == {"january": Reply("1"), "march": Reply("2"), "may": Reply("2"), "june": Reply("1")}
+    bird = parrot()
+    bird.read = lambda raw, facts: Outcome.tie  # type: ignore[method-assign]
+    workspace.settings = {"reparse": True}
+    workspace.evaluate(HF)
+    assert said()["march"] == Reply("2"), "read again, it says something else; the words are the same"
+    path = workspace.folder / "verdicts" / "parrot.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"key": "torn')
+    assert len(said()) == 4
+    assert read_replies(workspace.folder, "nobody", set(keys.values())) == {}
+
+
+def test_judges_that_see_the_reference_answer_are_known_by_their_identity() -> None:
+    judge = ReferenceJudge(JudgeConfig(), ["en"])
+    assert judge.sees_reference is (judge.identity["judge"] in SEEING) is True
+    for kind in (JudgeKind.api, JudgeKind.hf):
+        assert kind.value not in SEEING
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------

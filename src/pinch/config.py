@@ -782,6 +782,9 @@ class AnalyzeConfig:
     """Of every interval."""
     resamples: int = 2000
     """Bootstrap resamples of simultaneous bands."""
+    shares: str | None = None
+    """CSV file with the languages' shares of the model's pre-training documents: language,share,source, share in percent.
+    Only those of the embedded model are known here."""
 
     def __post_init__(self) -> None:
         check_workspace(self.workspace)

@@ -1,11 +1,13 @@
-"""Pure: the lines behind the figures. A figure is a question to the cells that exist, never a folder of its own.
+"""Pure: the lines behind the figures over the multilingual share. A figure is a question to the cells that exist, never a
+folder of its own.
 
-In: a `Study`. Out: `Curve` (over the multilingual share) and `Count` (over the number of tuning languages), which hold
-exactly what is drawn. Lines carry simultaneous bands (Romano and Wolf 2005) from a bootstrap over prompts.
+In: a `Study`. Out: a `Curve` for every set of tuning languages, which holds exactly what is drawn: the means over seen and
+unseen languages, the base, and every language by itself. Lines carry simultaneous bands (Romano and Wolf 2005) from a
+bootstrap over prompts.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +15,11 @@ import numpy as np
 
 from pinch import stats
 from pinch.analysis.study import Array, Family, Metric, Options, Study, table_order
-from pinch.analysis.words import name_of
+from pinch.analysis.words import name_of, percent
 from pinch.cells import Cell, tuning_base
+
+GROUPS = ("seen", "unseen", "base")
+"""Names of the lines that are means over languages (and of the base language); all others are single languages."""
 
 SHOWN_SETS = 3
 """Where there is no curve over the multilingual share, the cells of so many sets of languages are shown side by side."""
@@ -25,7 +30,8 @@ Groups = tuple[tuple[float, tuple[Cell, ...]], ...]
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a figure. `each` are the means of the single cells of a point; `prompts` those with a value everywhere."""
+    """One line of a figure: a name of GROUPS, or the code of a language. `each` are the means of the single cells of a
+    point; `prompts` those with a value everywhere."""
 
     name: str
     metric: Metric
@@ -63,6 +69,13 @@ class Curve:
     def fractions(self) -> tuple[float, ...]:
         return tuple(x for x, _ in self.groups)
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """All seeds that any of its models has."""
+        return tuple(
+            sorted({cell.axes.seed for _, cells in self.groups for cell in cells if cell.axes.seed is not None})
+        )
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """What is drawn, one dict a point."""
         tuning = "+".join(self.tuning)
@@ -71,25 +84,9 @@ class Curve:
         )
 
 
-@dataclass(frozen=True)
-class Count:
-    """The effect of the number of tuning languages on the languages that are unseen at every point.
-
-    `left_out` are numbers of languages whose cells would have left too little unseen."""
-
-    family: Family
-    base: str
-    fraction: float
-    unseen: tuple[str, ...]
-    left_out: tuple[int, ...]
-    against: str
-    groups: Groups
-    lines: Lines
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """What is drawn, one dict a point."""
-        shared = {"family": self.family.name, "fraction": self.fraction, "against": self.against}
-        return line_rows(self.lines, "n_languages", shared)
+def grouped_lines(lines: Lines) -> Lines:
+    """Those that are means over languages."""
+    return {(name, metric): line for (name, metric), line in lines.items() if name in GROUPS}
 
 
 def line_rows(lines: Lines, axis: str, shared: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -141,12 +138,27 @@ def _own(study: Study, cells: Iterable[Cell], languages: Iterable[str], against:
 
 
 def curves(study: Study, family: Family, options: Options) -> list[Curve]:
-    """Every curve over the fraction, one per set of tuning languages: first the largest that leaves a language unseen."""
+    """Every curve over the fraction, one per set of tuning languages: first the largest that leaves a language unseen.
+
+    Where sets have several shares, one at a single share belongs to another question (how many languages, or pairs) and is
+    no curve, unless it holds all the languages of such a set."""
     sets = {frozenset(cell.axes.languages) for cell in family.cells if cell.axes.n_languages > 1}
     stubs = {names for names in sets if _is_stub(names, family)}
-    found = (_curve(study, family, names, stubs, options) for names in sets - stubs)
-    kept = [curve for curve in found if curve is not None]
+    points = {names: _points(family, names, stubs) for names in sets - stubs}
+    long = [names for names, (_, groups) in points.items() if len(groups) > 2]
+    chosen = {
+        names: found
+        for names, found in points.items()
+        if len(found[1]) > 2 or (len(found[1]) == 2 and (not long or any(names > other for other in long)))
+    }
+    drawn = (_curve(study, family, names, base, groups, options) for names, (base, groups) in chosen.items())
+    kept = [curve for curve in drawn if curve is not None]
     return sorted(kept, key=lambda curve: (not curve.unseen, -len(curve.tuning), -len(curve.groups), curve.tuning))
+
+
+def widest(found: Sequence[Curve]) -> Curve:
+    """The curve of the largest set of tuning languages, even where it leaves none unseen."""
+    return max(found, key=lambda curve: (len(curve.tuning), len(curve.groups)))
 
 
 def _is_stub(names: frozenset[str], family: Family) -> bool:
@@ -162,9 +174,8 @@ def _one_each(cell: Cell) -> bool:
     return all(number == 1 for code, number in cell.axes.counts.items() if code != base)
 
 
-def _curve(
-    study: Study, family: Family, names: frozenset[str], stubs: set[frozenset[str]], options: Options
-) -> Curve | None:
+def _points(family: Family, names: frozenset[str], stubs: set[frozenset[str]]) -> tuple[str, Groups]:
+    """The base of a set's cells and what stands at each share, the base alone at 0."""
     exact = [cell for cell in family.cells if names == set(cell.axes.languages)]
     base = Counter(tuning_base(cell) for cell in exact).most_common(1)[0][0]
     parts = [cell for cell in family.cells if names > set(cell.axes.languages) in stubs]
@@ -173,9 +184,12 @@ def _curve(
     for cell in [*exact, *parts]:
         if tuning_base(cell) == base:
             points[round(cell.axes.fraction, 6)].append(cell)
-    groups = _grouped(points)
-    if len(groups) < 2:
-        return None
+    return base, grouped(points)
+
+
+def _curve(
+    study: Study, family: Family, names: frozenset[str], base: str, groups: Groups, options: Options
+) -> Curve | None:
     tuning = (base, *sorted(names - {base}, key=table_order))
     against = study.main_reference
     every = [cell for _, cells in groups for cell in cells]
@@ -183,15 +197,24 @@ def _curve(
     seen = tuple(code for code in evaluated if code in tuning[1:])
     unseen = tuple(code for code in evaluated if code not in tuning)
     wanted = {"seen": seen, "unseen": unseen, "base": (base,)}
-    lines = _lines(study, wanted, groups, against, options)
-    return Curve(family, base, tuning, seen, unseen, against, groups, lines) if lines else None
+    lines = draw_lines(study, wanted, groups, against, options)
+    if not lines:
+        return None
+    single = {code: (code,) for code in (*seen, *unseen)}
+    lines |= draw_lines(study, single, groups, against, options)
+    return Curve(family, base, tuning, seen, unseen, against, groups, lines)
 
 
-def _grouped(points: dict[float, list[Cell]]) -> Groups:
-    return tuple((float(x), tuple(sorted(points[x], key=lambda cell: cell.id))) for x in sorted(points) if points[x])
+def grouped(points: Mapping[float, Iterable[Cell]]) -> Groups:
+    """The points that hold cells, in rising order."""
+    kept = {float(x): tuple(sorted(points[x], key=lambda cell: cell.id)) for x in sorted(points)}
+    return tuple((x, cells) for x, cells in kept.items() if cells)
 
 
-def _lines(study: Study, wanted: dict[str, tuple[str, ...]], groups: Groups, against: str, options: Options) -> Lines:
+def draw_lines(
+    study: Study, wanted: Mapping[str, tuple[str, ...]], groups: Groups, against: str, options: Options
+) -> Lines:
+    """Lines by name and metric, each over the languages that are wanted for it."""
     lines = {}
     for metric in Metric:
         for name, languages in wanted.items():
@@ -199,48 +222,6 @@ def _lines(study: Study, wanted: dict[str, tuple[str, ...]], groups: Groups, aga
             if line is not None:
                 lines[name, metric] = line
     return lines
-
-
-def language_count(study: Study, family: Family, options: Options) -> Count | None:
-    """The curve over the number of tuning languages at the largest share, from the base language alone on; None if the
-    cells hold fewer than two numbers. Cells that would leave too little unseen (the full set, pairs) are left out."""
-    mixed = [cell for cell in family.cells if cell.axes.n_languages > 1 and cell.axes.base in cell.axes.languages]
-    if not mixed:
-        return None
-    base = Counter(cell.axes.base for cell in mixed).most_common(1)[0][0]
-    top = max(round(cell.axes.fraction, 6) for cell in mixed)
-    mixed = [cell for cell in mixed if round(cell.axes.fraction, 6) == top and cell.axes.base == base]
-    against = study.main_reference
-    evaluated = study.covered([*mixed, *family.monolingual(base)], study.languages, Metric.right_language, against)
-    kept, unseen = _leave_unseen(mixed, evaluated)
-    points: dict[float, list[Cell]] = defaultdict(list)
-    points[1] = family.monolingual(base)
-    for cell in kept:
-        points[cell.axes.n_languages].append(cell)
-    groups = _grouped(points)
-    if len(groups) < 2 or not unseen:
-        return None
-    lines = _lines(study, {"unseen": unseen, **{code: (code,) for code in unseen}}, groups, against, options)
-    left_out = tuple(sorted({cell.axes.n_languages for cell in mixed} - set(points)))
-    return Count(family, base, top, unseen, left_out, against, groups, lines) if lines else None
-
-
-def _leave_unseen(cells: Sequence[Cell], evaluated: Sequence[str]) -> tuple[list[Cell], tuple[str, ...]]:
-    """All cells if together they leave a third of the languages unseen; else the subsets of one cell's languages, chosen
-    for as many numbers of languages, then as many unseen languages as possible."""
-
-    def outside(chosen: Iterable[Cell]) -> tuple[str, ...]:
-        union = {code for cell in chosen for code in cell.axes.languages}
-        return tuple(code for code in evaluated if code not in union)
-
-    if 3 * len(outside(cells)) >= len(evaluated):
-        return list(cells), outside(cells)
-    parts = [[cell for cell in cells if set(cell.axes.languages) <= set(top.axes.languages)] for top in cells]
-    parts = [part for part in parts if outside(part)]
-    if not parts:
-        return [], ()
-    best = max(parts, key=lambda part: (len({cell.axes.n_languages for cell in part}), len(outside(part)), len(part)))
-    return best, outside(best)
 
 
 def showcase(family: Family, curve: Curve | None) -> dict[str, Sequence[Cell]]:
@@ -255,7 +236,7 @@ def showcase(family: Family, curve: Curve | None) -> dict[str, Sequence[Cell]]:
             groups[f"{name_of(names[0])} alone" if len(names) == 1 else " ".join(names)] = cells
         return groups
     for at, fraction in enumerate(curve.fractions):
-        label = f"{name_of(curve.base)} alone" if fraction == 0 else f"{100 * fraction:.3g} % multilingual"
+        label = f"{name_of(curve.base)} alone" if fraction == 0 else f"{percent(fraction)} multilingual"
         if at in (0, 1, len(curve.fractions) - 1):
             groups[label] = curve.cells(fraction)
     return groups

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from pinch.analysis.exhibits import Views
-from pinch.analysis.findings import change, target
+from pinch.analysis.curves import Curve
+from pinch.analysis.findings import Change, change
+from pinch.analysis.questions.share.doses import target
 from pinch.analysis.study import Family, Metric, Options, Study, average
 from pinch.analysis.tables import Row
-from pinch.analysis.words import counted, detectable
+from pinch.analysis.words import counted, p_text
 
 EMBEDDED = (
     "This is the embedded world: a model of under a million parameters, pre-trained on pages made from Unicode CLDR names "
@@ -34,19 +35,21 @@ UNTOLD = (
 
 def limits(
     study: Study,
-    found: Views,
+    family: Family,
+    curve: Curve | None,
     rows: list[Row],
     source: str,
     cut_off: Mapping[str, float],
     options: Options,
     model_source: str = "",
 ) -> list[str]:
-    """Sentences on the data, the answers, the judge, the seeds and the intervals; only those that apply. `source` and
-    `model_source` are where corpus and model come from."""
+    """Sentences on the data, the answers, the judge, the seeds and the intervals; only those that apply. `curve`
+    is the family's main one; `source` and `model_source` are where corpus and model come from."""
+    main = _main(study, curve, options)
     said = [EMBEDDED] if source == "embedded" else []
     said += [ELSEWHERE] if model_source == "embedded" != source else []
     said += [UNTOLD] if rows and all(row.exact is None for row in rows) else []
-    said += _poor(study, found)
+    said += _poor(study, family, curve)
     said += [
         f"{share:.0f} % of the answers of {label} were cut off at the token limit, so they are judged unfinished; raise "
         "generation.max_new_tokens."
@@ -60,14 +63,14 @@ def limits(
             "deterministic and knows no second right answer; it is no one's preference."
         )
     said += _invalid(rows)
-    said += _seeds(found)
+    said += _seeds(family, main)
     undecided = sum(row.undecided * row.prompts for row in rows) / max(1, sum(row.prompts for row in rows))
     if undecided > 5:
         said.append(
             f"The language of {undecided:.0f} % of all judged answers could not be told (too short, or several fit); they "
             "count as not in the language asked."
         )
-    said += _power(study, found, options)
+    said += _power(main)
     return said
 
 
@@ -82,12 +85,11 @@ def apart(families: Sequence[Family]) -> list[str]:
     ]
 
 
-def _poor(study: Study, found: Views) -> list[str]:
+def _poor(study: Study, family: Family, curve: Curve | None) -> list[str]:
     """Says so when even the models tuned on most languages, or each on its own language, are hardly ever exactly right."""
-    curve = found.curve
     if curve is None:
         kind = "their own"
-        alone = {cell.axes.languages[0]: cell for cell in found.family.cells if cell.axes.n_languages == 1}
+        alone = {cell.axes.languages[0]: cell for cell in family.cells if cell.axes.n_languages == 1}
         values = [study.by_prompt([cell], [code], Metric.exact, study.main_reference) for code, cell in alone.items()]
     else:
         kind, languages = target(curve)
@@ -118,28 +120,39 @@ def _invalid(rows: list[Row]) -> list[str]:
     ]
 
 
-def _seeds(found: Views) -> list[str]:
-    seeds = {cell.axes.seed for cell in found.family.cells}
+def _main(study: Study, curve: Curve | None, options: Options) -> Change | None:
+    """The main comparison: the smallest multilingual share with none, by score."""
+    if curve is None or curve.fractions[0] != 0:
+        return None
+    _, languages = target(curve)
+    cells = curve.cells(curve.fractions[1])
+    return change(study, cells, curve.cells(0.0), languages, Metric.score, curve.against, options)
+
+
+def _seeds(family: Family, main: Change | None) -> list[str]:
+    """What training again would change: not measured with one seed; measured, and how well, with more."""
+    seeds = {cell.axes.seed for cell in family.cells}
     if len(seeds) < 2:
         return ["One seed: how much the same model differs when it is trained again is not measured here."]
-    return [
-        f"Intervals and bands cover which prompts were asked, not new seeds: {len(seeds)} seeds are too few to draw an "
-        "interval from, so every model is shown as its own small mark and differences are listed by seed."
-    ]
-
-
-def _power(study: Study, found: Views, options: Options) -> list[str]:
-    """The smallest difference that the main comparison could have found."""
-    curve = found.curve
-    if curve is None or curve.fractions[0] != 0:
-        return []
-    _, languages = target(curve)
-    one = change(
-        study, curve.cells(curve.fractions[1]), curve.cells(0.0), languages, Metric.score, curve.against, options
+    text = (
+        f"Intervals and bands cover which prompts were asked, not new seeds, unless they say so; what {len(seeds)} seeds "
+        "tell of new ones stands beside differences, as an interval over seeds and prompts."
     )
-    if one is None or not one.gap.se > 0:
+    if main is not None and main.seeds is not None:
+        low, high = main.seeds.seed_sd_span
+        text += (
+            f" In the comparison of the smallest multilingual share with none the standard deviation over "
+            f"{counted(main.seeds.seeds, 'seed')} is {main.seeds.seed_sd:.1f} points [{low:.1f}, {high:.1f}] "
+            f"({p_text(main.seeds.p)} against 0)."
+        )
+    return [text]
+
+
+def _power(main: Change | None) -> list[str]:
+    """The smallest difference that the main comparison could have found."""
+    if main is None or not main.gap.se > 0:
         return []
     return [
-        f"With {one.gap.n} prompts, the comparison of the smallest multilingual share with none finds a true difference of "
-        f"{detectable(one.gap.se):.1f} points in four of five studies; smaller ones may go unseen."
+        f"With {counted(main.gap.n, 'prompt')}, the comparison of the smallest multilingual share with none finds a true "
+        f"difference of {main.gap.detectable:.1f} points in four of five studies; smaller ones may go unseen."
     ]

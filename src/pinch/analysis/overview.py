@@ -6,8 +6,8 @@ In: the cells of a workspace, judged or not, and their cell.yaml documents. Out:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pinch import cells
-from pinch.analysis.report import CellRow
+from pinch import cells, stats
+from pinch.analysis.report import CellRow, Mean
 from pinch.analysis.study import Metric, Study, average, table_order
 from pinch.cells import Cell, role
 from pinch.config import AnalyzeConfig
@@ -82,8 +82,9 @@ def _versions(documents: Any) -> str:
     return ", ".join(f"{name} {' and '.join(versions)}" for name, versions in found.items())
 
 
-def cell_rows(study: Study, found: Sequence[Cell], against: str) -> list[CellRow]:
-    """The table of models: one line a cell, judged or not, ordered by number of languages, languages, share, seed."""
+def cell_rows(study: Study, found: Sequence[Cell], against: str, confidence: float = 0.95) -> list[CellRow]:
+    """The table of models: one line a cell, judged or not, ordered by number of languages, languages, share, seed. The
+    intervals of its means over languages are over prompts, all languages of a prompt together."""
     judged = {cell.id for cell in study.cells}
 
     def order(cell: Cell) -> tuple[Any, ...]:
@@ -91,32 +92,48 @@ def cell_rows(study: Study, found: Sequence[Cell], against: str) -> list[CellRow
         names = tuple(table_order(code) for code in axes.languages)
         return (axes.model, axes.method, axes.budget, axes.n_languages, names, axes.fraction, axes.seed or 0)
 
-    return [_cell_row(study, cell, against, cell.id in judged) for cell in sorted(found, key=order)]
+    return [_cell_row(study, cell, against, cell.id in judged, confidence) for cell in sorted(found, key=order)]
 
 
-def _cell_row(study: Study, cell: Cell, against: str, judged: bool) -> CellRow:
+def _cell_row(study: Study, cell: Cell, against: str, judged: bool, confidence: float) -> CellRow:
     axes, status = cell.axes, cells.read_status(cell.folder)
     by_role: dict[str, list[str]] = {"base": [], "seen": [], "unseen": []}
     for language in study.languages if judged else ():
         by_role[role(cell, language)].append(language)
 
-    def mean(metric: Metric, name: str) -> float | None:
-        return average(study.by_prompt([cell], by_role[name], metric, against))
+    def score(name: str) -> Mean | None:
+        return _mean(study, cell, by_role[name], against, confidence)
+
+    def rate(metric: Metric) -> float | None:
+        return average(study.by_prompt([cell], by_role["unseen"], metric, against))
 
     return CellRow(
         id=cell.id,
         languages=" ".join(axes.languages) if axes.languages else "untuned",
         share=100 * axes.fraction,
         seed="" if axes.seed is None else str(axes.seed),
-        base=mean(Metric.score, "base"),
-        seen=mean(Metric.score, "seen"),
-        unseen=mean(Metric.score, "unseen"),
-        exact=mean(Metric.exact, "unseen"),
-        right_language=mean(Metric.right_language, "unseen"),
+        base=score("base"),
+        seen=score("seen"),
+        unseen=score("unseen"),
+        exact=rate(Metric.exact),
+        right_language=rate(Metric.right_language),
         loss=_fact(status, "final_loss"),
         seconds=_fact(status, "seconds"),
         state=_state(status, judged),
     )
+
+
+def _mean(study: Study, cell: Cell, languages: Sequence[str], against: str, confidence: float) -> Mean | None:
+    """The mean score over languages; without an interval where the cell is its own reference in all of them."""
+    values = study.by_prompt([cell], languages, Metric.score, against)
+    centre = average(values)
+    if centre is None:
+        return None
+    sheets = [study.sheet(cell, language, Metric.score, against) for language in languages]
+    if all(sheet.own_reference for sheet in sheets if sheet is not None):
+        return Mean(centre)
+    estimate = stats.mean(values, confidence)
+    return Mean(estimate.mean, estimate.low, estimate.high)
 
 
 def _fact(status: Mapping[str, Any], name: str) -> float | None:

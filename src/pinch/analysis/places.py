@@ -9,7 +9,7 @@ from pinch import stats
 from pinch.analysis.charts import MapChart
 from pinch.analysis.matrices import PAR, VERDICTS, Matrix
 from pinch.analysis.study import Array, Options
-from pinch.analysis.words import counted, name_of, reference_name
+from pinch.analysis.words import counted, name_of, p_text, reference_name
 from pinch.config import ExperimentConfig
 
 
@@ -140,11 +140,6 @@ def named(codes: Sequence[str], last: str = "and") -> str:
     """English, Arabic and Czech."""
     names = [name_of(code) for code in codes]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
-
-
-def p_text(p: float) -> str:
-    """p = 0.012, p < 0.001."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def _note(matrix: Matrix, r: int, c: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pinch.config import AnalyzeConfig, ExperimentConfig, MixtureConfig, TuningConfig
+from pinch.config import AnalyzeConfig, DataSource, ExperimentConfig, MixtureConfig, TuningConfig
 from pinch.mixture import add_languages
 
 Settings = Mapping[str, Any]
@@ -70,7 +70,8 @@ def experiment_command(
 ) -> str:
     """The line that makes what a figure lacks, `arguments` naming an experiment: with the settings of the family's other
     cells, so that what is there is not made again, and with the languages that this study has."""
-    own = [word for word in _of_study(arguments, evaluated) if word.partition("=")[0] not in arguments]
+    everything = settings["data"]["source"] == DataSource.embedded.value  # it has all languages of all experiments
+    own = [] if everything else [word for word in _of_study(arguments, evaluated) if word[:16] not in arguments]
     parts = [arguments, *own, _others({**settings, "mixture": _without_spread(settings)})]
     known = ",".join(str(seed) for seed in sorted(seeds))
     return command(
@@ -87,8 +88,10 @@ def _of_study(arguments: str, evaluated: Sequence[str]) -> list[str]:
     said = []
     for kind in kinds.get(name, ["languages"]):
         there = [code for code in needs[kind] if code in evaluated]
-        if kind == "languages" and len(there) < len(needs[kind]):
+        if len(there) < len(needs[kind]) and kind == "languages":
             there = list(evaluated)
+        if len(there) < 2 and kind == "few":
+            there = list(evaluated[: max(2, len(evaluated) // 2)])
         if len(there) != len(needs[kind]):
             said.append(f"'experiment.{kind}=[{','.join(there)}]'")
     return said

@@ -39,12 +39,14 @@ class Gap:
 @dataclass(frozen=True)
 class Finding:
     """One computed statement: `key` says which, `title` what it is about, `points` are its numbers one by one. Every claim
-    in it has n, an interval and, where nothing was seen, the effect that would have been."""
+    in it has n, an interval and, where nothing was seen, the effect that would have been. `brief` says it in one sentence
+    for the top of the report; empty where `text` does."""
 
     key: str
     title: str
     text: str
     points: tuple[str, ...] = ()
+    brief: str = ""
 
 
 @dataclass(frozen=True)

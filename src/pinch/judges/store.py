@@ -21,9 +21,8 @@ from typing import Any
 from pinch.cells import exclusive
 from pinch.errors import UserError
 from pinch.judges.protocol import Judge, Judgement
+from pinch.judges.replies import OUTCOMES, Addresses
 from pinch.records import Outcome, Pair, Verdict, append_text, to_line
-
-OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class VerdictStore:
         self.judge = judge
         self.path = workspace / "verdicts" / f"{judge.name}.jsonl"
         self._workspace = workspace
-        self._seed = hashlib.sha256(json.dumps(judge.identity, sort_keys=True, ensure_ascii=False).encode())
+        self._addresses = Addresses(judge.identity)
         self.outcomes: dict[str, Outcome] = {}
         self._unanswered: set[str] = set()
         self._overruled = hashlib.sha256()
@@ -60,14 +59,8 @@ class VerdictStore:
         return self._overruled.hexdigest()[:16]
 
     def key(self, pair: Pair) -> str:
-        """Address of a judgement: SHA-256 (first 128 bits) of the judge's identity, the language asked, the instruction,
-        both answers in their order, and the reference answer if the judge sees it."""
-        shown = [pair.language, pair.instruction, pair.first, pair.second]
-        if self.judge.sees_reference:
-            shown.append("" if pair.reference is None else f"={pair.reference}")
-        state = self._seed.copy()
-        state.update(json.dumps(shown, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-        return state.hexdigest()[:32]
+        """Address of the judgement of a pair, in its order."""
+        return self._addresses.key(pair, self.judge.sees_reference)
 
     def missing(self, pairs: Iterable[Pair], retry_invalid: bool = False) -> dict[str, Pair]:
         """The pairs that are to be judged by their keys, each content once: those never asked, those that got no reply,

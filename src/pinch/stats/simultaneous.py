@@ -1,13 +1,16 @@
 """Curves with simultaneous bands: one statement about all points at once (pointwise intervals of 11 points hold jointly
 in some 60 % of studies)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
 from pinch.stats.means import Array, Bounds, span_of_equals
-from pinch.stats.signs import blocks
+from pinch.stats.signs import BLOCK, blocks
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,24 @@ def _max_t(residuals: Array, confidence: float, resamples: int, seed: int) -> fl
     if points == 0 or items < 2:
         return pointwise
     scaled = residuals / np.sqrt(np.square(residuals).sum(axis=0))
-    rng = np.random.default_rng(seed)
-    largest = []
-    for rows in blocks(resamples, items):
-        weights = rng.multinomial(items, np.full(items, 1 / items), size=rows)
-        largest.append(np.abs(weights @ scaled).max(axis=1))
+    largest = [np.abs(weights @ scaled).max(axis=1) for weights in _weights(items, resamples, seed)]
     on_normal = float(np.quantile(np.concatenate(largest), confidence))
     return max(pointwise, float(-stdtrit(items - 1, ndtr(-on_normal))))
+
+
+def _weights(items: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """How often each resample has each item, a block of resamples at a time."""
+    if resamples * items <= BLOCK:
+        yield _one_block(items, resamples, seed)
+        return
+    rng = np.random.default_rng(seed)
+    for rows in blocks(resamples, items):
+        yield rng.multinomial(items, np.full(items, 1 / items), size=rows)
+
+
+@lru_cache(maxsize=2)
+def _one_block(items: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    """Drawing takes most of the time of a band, and the many bands of a study are of the same prompts."""
+    drawn = np.random.default_rng(seed).multinomial(items, np.full(items, 1 / items), size=resamples)
+    drawn.setflags(write=False)
+    return drawn

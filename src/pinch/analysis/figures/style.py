@@ -5,9 +5,8 @@ Lines wear Okabe and Ito's colours (2008, made for colour-blind readers) and dif
 """
 
 import io
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ class Theme:
     base: str
 
 
+# A colour of LIGHT stands for its name: the page exchanges it for the one of its own theme (`pinch.analysis.inline`).
 LIGHT = Theme("#ffffff", "#1b1f24", "#5b6470", "#e4e7eb", "#9aa3ad", "#f2f4f6", "#0072b2", "#d55e00", "#007a5a")
 DARK = Theme("#14171c", "#e8eaed", "#a3abb5", "#2b3038", "#6f7884", "#20242b", "#56b4e9", "#e69f00", "#2bc79a")
 
@@ -87,10 +87,10 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure as the report needs it; `variants` maps (light or dark, wide or narrow) to SVG text."""
+    """One figure as the report needs it; `variants` maps wide and narrow to SVG text in the colours of LIGHT."""
 
     name: str
-    variants: dict[tuple[str, str], str]
+    variants: dict[str, str]
 
 
 Draw = Callable[[bool], Figure]
@@ -105,19 +105,11 @@ def render(name: str, folder: Path, draw: Draw) -> Picture:
             mpl.rcdefaults()
             mpl.rcParams.update(STYLE)
             figure = draw(width == "narrow")
-            text = _svg(figure)
+            variants[width] = _svg(figure)
             if width == "wide":
                 _write_png(figure, folder / f"{name}.png")
-        variants["light", width] = text
-        variants["dark", width] = darken(text)
-    write_text(folder / f"{name}.svg", variants["light", "wide"])
+    write_text(folder / f"{name}.svg", variants["wide"])
     return Picture(name, variants)
-
-
-def darken(svg: str) -> str:
-    """The dark version of a figure: every colour of LIGHT exchanged for its counterpart in DARK."""
-    exchange = {getattr(LIGHT, field.name): getattr(DARK, field.name) for field in fields(Theme)}
-    return re.sub("|".join(exchange), lambda found: exchange[found.group()], svg)
 
 
 def _svg(figure: Figure) -> str:

@@ -17,7 +17,7 @@ from pinch.analysis.figures.maps import draw_matrix
 from pinch.analysis.matrices import Matrix, monolingual_matrix
 from pinch.analysis.sections import Exhibit, Finding, Gap, Result, Section
 from pinch.analysis.study import Array, Family, Options, Study, table_order
-from pinch.analysis.words import counted, gap_text, name_of
+from pinch.analysis.words import counted, gap_text, name_of, p_text, r_text
 from pinch.languages import LANGUAGES, SLAVIC, intelligible
 
 NAME = "relatives_heatmap"
@@ -195,14 +195,10 @@ def _tie_text(tie: Tie, tests: int, alpha: float) -> str:
         needed += f", and alone it can never pass the correction over {tests} tests"
     pairs = int(tie.predictor[off].sum()) // 2
     return (
-        f"{tie.name} ({counted(pairs, 'pair')}): {verdict}, partial r = {_r(found.r)}, {places.p_text(found.p)} "
-        f"({places.p_text(tie.p)} after Holm; {found.permutations:,} orders of the names, smallest attainable p "
+        f"{tie.name} ({counted(pairs, 'pair')}): {verdict}, partial r = {r_text(found.r)}, {p_text(found.p)} "
+        f"({p_text(tie.p)} after Holm; {found.permutations:,} orders of the names, smallest attainable p "
         f"{found.smallest_p:.3g}, {needed}); in points, similar less other languages: {gap_text(found.effect)}"
     )
-
-
-def _r(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _result(tie: Tie, tests: int) -> Result:
@@ -213,7 +209,7 @@ def _result(tie: Tie, tests: int) -> Result:
         else f"Related languages, {tie.name}",
         *(effect.mean, effect.low, effect.high),
         f"{found.n} languages, {found.places} places, {effect.n} prompts",
-        f"QAP over {found.permutations:,} orders of names, r = {_r(found.r)} (needed: {found.critical:.2f}), Holm over "
+        f"QAP over {found.permutations:,} orders of names, r = {r_text(found.r)} (needed: {found.critical:.2f}), Holm over "
         f"{tests}; interval over prompts",
         tie.p,
         effect.detectable,

@@ -16,7 +16,7 @@ from pinch.analysis.figures.maps import draw_matrix
 from pinch.analysis.matrices import PAR, Matrix, blocks, monolingual_matrix, over_places
 from pinch.analysis.sections import Exhibit, Finding, Gap, Result, Section
 from pinch.analysis.study import Array, Family, Metric, Options, Study
-from pinch.analysis.words import counted, gap_text, name_of, reference_name, signed, spread
+from pinch.analysis.words import counted, gap_text, name_of, p_text, reference_name, signed, spread
 
 TITLES = {
     "monolingual_heatmap": "Tuned on one language, asked in another",
@@ -173,7 +173,7 @@ def _everywhere(matrix: Matrix) -> str:
     return (
         f"{answer}; the weakest is {name_of(matrix.rows[at[0]])} asked in {name_of(matrix.columns[at[1]])}: "
         f"{matrix.values[at]:.1f} [{matrix.low[at]:.1f}, {matrix.high[at]:.1f}] "
-        f"({places.p_text(float(matrix.tests.holm[at]))} after Holm, {counted(int(matrix.counts[at]), 'prompt')})"
+        f"({p_text(float(matrix.tests.holm[at]))} after Holm, {counted(int(matrix.counts[at]), 'prompt')})"
     )
 
 
@@ -196,7 +196,7 @@ def _rows(matrix: Matrix, picked: Extremes) -> str:
         r = matrix.rows.index(code)
         mean = f"{matrix.row_means[r]:.1f} [{matrix.row_low[r]:.1f}, {matrix.row_high[r]:.1f}]"
         spans.append(f"{name_of(code)} ({mean})")
-    told = f"{signed(picked.gap)} [{signed(picked.low)}, {signed(picked.high)}], {places.p_text(picked.p)}"
+    told = f"{signed(picked.gap)} [{signed(picked.low)}, {signed(picked.high)}], {p_text(picked.p)}"
     if picked.low <= 0 <= picked.high:
         told = f"not distinguishable ({told}; detectable effect: {picked.detectable:.1f} points)"
     return (

@@ -1,0 +1,1 @@
+"""Stage: how many tuning languages does it take? `section.look` answers."""

@@ -1,0 +1,1 @@
+"""Stage: how did the losses fall, and on which languages' tokens? `section.look` answers."""

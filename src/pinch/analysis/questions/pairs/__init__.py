@@ -1,0 +1,1 @@
+"""Stage: are two languages better than one? `section.look` answers."""

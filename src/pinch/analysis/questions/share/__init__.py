@@ -1,0 +1,1 @@
+"""Stage: how much of the budget must be multilingual? `section.look` answers."""
