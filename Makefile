@@ -9,7 +9,7 @@ RUN = $(VENV)/bin/python
 PIP = $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO ?= demo
 
-.PHONY: demo test test-slow test-engines test-server lint docs clean
+.PHONY: demo test test-slow test-engines test-server lint docs gallery clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Pinch needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
@@ -57,8 +57,14 @@ lint: $(VENV)/.ready-test
 
 # The figure and the numbers that the README shows, from the last demo.
 docs: multirun/$(DEMO)/analysis/report.md
-	mkdir -p docs/demo
-	cp multirun/$(DEMO)/analysis/*.png multirun/$(DEMO)/analysis/*.csv $< docs/demo/
+	$(RUN) scripts/gallery.py multirun/$(DEMO)/analysis docs/demo
+
+# The figures of docs/gallery: every experiment of the paper, three seeds, in the embedded world. About twenty minutes on 2 cores.
+gallery: $(VENV)/.ready
+	$(RUN) train.py +experiment=paper workspace=gallery seed=0,1,2
+	$(RUN) evaluate.py workspace=gallery
+	$(RUN) analyze.py workspace=gallery
+	$(RUN) scripts/gallery.py multirun/gallery/analysis docs/gallery
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info
