@@ -38,6 +38,11 @@ LINES = LineChart(
         Panel("Language", (Series("seen", "seen", X, (1.0, 50.0, 99.0)),), " %"),
     ),
 )
+ALONE = LineChart(
+    "share",
+    ((0.0, "0 % (0)"), (1.0, "50 % (600,000)"), (2.0, "100 % (1,200,000)")),
+    (Panel("Score", (Series("seen", "seen", X, SEEN, LOW, HIGH),)),),
+)
 MAP = MapChart(
     ("en", NASTY), ("en", "ar", "mean"), ((50.0, 12.34, 12.34), (33.3, None, 33.3)),
     (("itself", "[10.0, 14.0], below par", "1 language"), ("above par", "no model", "")),
@@ -63,6 +68,7 @@ def path(tmp_path_factory):
         Chapter(
             "Lines", "lines", [exhibit("lines", LINES)], gaps=[(Gap("x", "Y", "it needs z"), "python train.py -m z")]
         ),
+        Chapter("Alone", "alone", [exhibit("alone", ALONE)]),
         Chapter("Maps", "maps", [exhibit("maps", MAP)]),
         Chapter("Dots", "dots", [exhibit("dots", DOTS)]),
         Chapter("Broken", "broken", [exhibit("broken", LineChart("x", (), (), kind="nothing"))]),
@@ -154,6 +160,17 @@ def test_the_pointer_reads_the_nearest_place(browser):
     box = each(browser, "#lines .panels svg", "e.getBoundingClientRect().toJSON()")[0]
     browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=box["x"] + box["width"] - 20, y=box["y"] + 60)
     assert tip(browser, "lines")[:3] == ["100 % · 1,200", "seen", "47.8"]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_last_label_of_an_axis_stays_inside(browser, path, width):
+    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500)
+    browser.open(SimpleNamespace(path=path))
+    browser.wait("document.querySelector('#alone .panels svg .line') !== null")
+    right = "e.getBoundingClientRect().right"
+    (edge,) = each(browser, "#alone .panels svg", right)
+    assert "100 % (1,200,000)" in each(browser, "#alone .panels svg text")
+    assert max(each(browser, "#alone .panels svg text", right)) <= edge + 1
 
 
 def test_keys_switch_lines_on_and_off(browser):

@@ -46,6 +46,21 @@ def test_a_constant_step_is_found_in_both_questions():
         in orders[4]
     )
     assert section.limits == []
+    assert section.findings[0].brief == (
+        "From 1 to 4 tuning languages (8 sets of languages, 20 prompts, 1 seed) the score on 4 unseen languages goes from "
+        "11.9 to 41.9: difference +30.0 [+30.0, +30.0]. Of the 3 steps (p by Holm) 3 rise."
+    )
+
+
+def test_a_step_that_cannot_be_told_is_named_with_what_could_have_been_seen():
+    def score(cell, code, n):
+        return {1: 0.3, 2: 0.5, 3: 0.4, 4: 0.4 + 0.02 * (-1) ** n}[cell.axes.n_languages]
+
+    brief = looked(THREE, score).findings[0].brief
+    assert (
+        "Of the 3 steps (p by Holm) 1 rise; 1 fall; not distinguishable: 3 → 4 (detectable effect of one alone: up to"
+        in brief
+    )
 
 
 def test_orders_that_share_a_model_count_once():
@@ -97,7 +112,9 @@ def test_a_step_that_orders_share_says_nothing_over_orders():
 
 
 def test_seeds_stand_beside_the_first_against_the_last(study, family):  # noqa: F811
-    found = told(count.look(study, family, OPTIONS))["language_count"]
+    section = count.look(study, family, OPTIONS)
+    assert "; over new seeds and prompts [" in section.findings[0].brief
+    found = told(section)["language_count"]
     assert "over new seeds and prompts [" in found[1]
     assert "(paired by prompt, 40 prompts, 2 seeds;" in found[0]
 

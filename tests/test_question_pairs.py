@@ -90,6 +90,13 @@ def test_six_pairs_that_are_all_better():
         in finding.points[1]
     )
     assert "sign-flip p = 0.031; the smallest p that 6 pairs can give is 0.031" in finding.points[1]
+    assert finding.brief.startswith(
+        "In languages outside the pair, models of two languages score 75.0 on average and the models of one of the two 50.0 "
+        "(6 pairs, 4 prompts, 1 seed): not distinguishable with these 4 prompts (+25.0 ["
+    )
+    assert finding.brief.endswith(
+        " Of the 6 pairs 6 are above, 0 below (sign test p = 0.031, the smallest that 6 pairs can give)."
+    )
     assert [result.p for result in section.results[1:]] == [pytest.approx(2 / 64)] * 2
     assert section.results[1].effect == pytest.approx(25)
     assert not section.limits
@@ -128,8 +135,34 @@ def test_pairs_that_share_a_language_are_no_sample():
     assert [name for _, name in exhibit.charts[0].ticks][:2] == ["en + ar", "en + cs *"]
     assert [row.get("without_common_language") for row in exhibit.rows] == [True, False, None]
     assert section.findings[0].points[1] == "other pairs: nothing can be said from one pair without a common language"
+    assert "sign test" not in section.findings[0].brief
     assert len(section.results) == 1
     assert [name for _, name in exhibit.charts[1].ticks][2:] == ["these 2 pairs"]
+
+
+def test_new_seeds_stand_beside_new_prompts():
+    """75 points better with seed 0, 25 with seed 1, on every prompt the same."""
+    made, family = study(
+        *(both("en", "ar", value, seed=seed) for seed, value in ((0, 1.0), (1, 0.5))),
+        *(alone(code, value, seed=seed) for code, value in (("en", 0.0), ("ar", 0.5)) for seed in (0, 1)),
+    )
+    found = pairs_of(made, family, OPTIONS)
+    assert found.by_seed == (75, 25)
+    assert (found.seeds.of_both.mean, found.seeds.seeds, found.seeds.prompts) == (50, 2, 4)
+    section = look(made, family, OPTIONS)
+    assert "; over new seeds and prompts [" in section.findings[0].brief
+    assert section.findings[0].points[0].endswith("; by seed +75.0, +25.0")
+    assert [row.n for row in section.results] == ["1 pair, 4 prompts", "1 pair, 2 seeds, 4 prompts"]
+
+
+def test_pairs_without_a_common_seed_say_nothing_of_seeds():
+    made, family = study(
+        both("en", "ar", 1.0),
+        both("cs", "et", 1.0, seed=1),
+        *(alone(code, 0.0, seed=seed) for code, seed in (("en", 0), ("ar", 0), ("cs", 1), ("et", 1))),
+    )
+    found = pairs_of(made, family, OPTIONS)
+    assert (found.by_seed, found.seeds) == ((), None)
 
 
 def test_one_pair_alone():

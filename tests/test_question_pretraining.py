@@ -98,6 +98,10 @@ def test_nothing_distinguishable_is_not_called_nothing():
     assert section.results[0].detectable == pytest.approx(expected.detectable)
     assert "not distinguishable from 0 with 5 languages" in section.findings[0].points[0]
     assert "with 5 languages |r| must exceed 0.88 for p < 0.05" in section.findings[0].points[-1]
+    brief = section.findings[0].brief
+    assert "documents (5 languages, without English): r " in brief
+    assert "not distinguishable from 0 with 5 languages" in brief
+    assert f"a true r of {expected.detectable:.2f} would be found in four of five studies" in brief
     assert "No line is drawn" in section.exhibits[0].caption
     assert {row["drawn"] for row in section.exhibits[0].rows} == {"point"}
     assert "that none was seen says little" in section.limits[0]

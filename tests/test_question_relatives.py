@@ -110,6 +110,12 @@ def test_scores_that_follow_the_branch_are_a_signal_and_the_p_values_are_exact()
     assert finding.points[2].startswith("mutual intelligibility (2 pairs): ")
     assert finding.points[3] == "mutually intelligible, but here in different scripts: Serbian (Cyrillic) and Croatian"
     assert "Holm's correction over 3 tests" in finding.text
+    assert finding.brief.startswith(
+        "Over 7 related languages (42 places, 20 prompts, 1 seed a row) branch goes with higher scores (partial r = +1.00, "
+        "p = 0.043 after Holm; in points, similar less other languages: difference +"
+    )
+    assert "; no clear signal for script (partial r = " in finding.brief
+    assert "before correction; script and mutual intelligibility alone can never pass it." in finding.brief
 
 
 def test_what_row_and_column_effects_explain_is_said_to_be_untold():
@@ -124,6 +130,7 @@ def test_what_row_and_column_effects_explain_is_said_to_be_untold():
     assert [result.question for result in section.results] == ["Related languages, the same branch"]
     assert "Holm over 1;" in section.results[0].test
     assert "Holm's correction over 1 test." in section.findings[0].text
+    assert section.findings[0].brief.endswith("; script and mutual intelligibility cannot be told here.")
 
 
 def test_four_relatives_of_one_branch_have_nothing_to_compare():

@@ -64,6 +64,7 @@ def test_the_numbers_are_those_of_the_cells(said, study, family):  # noqa: F811
 
 
 def test_with_two_seeds_the_headline_has_both_intervals(said):
+    assert said["short"].startswith("On 2 unseen languages (40 prompts, 2 seeds) the score is ")
     assert said["short"].count("over new seeds and prompts [") == 2
     assert "2 seeds: sd " in said["pinch"]
 
@@ -77,7 +78,7 @@ def test_figures_and_their_charts_are_there(section):
         "Exact match",
         "Answers in the language asked",
     ]
-    assert len(sets.charts) == 3
+    assert sets.charts == (), "its picture says it all"
     assert {row["line"] for row in main.rows} == {"seen", "unseen", "base", "ar", "fi", "it", "cs", "es"}
     assert {row["metric"] for row in sets.rows} == {"score"}
 
@@ -107,10 +108,21 @@ def test_languages_are_counted_by_their_tests_not_by_their_means(full):
     assert "above par: Arabic 80.0 [" in text["every_language"]
     assert "below par: Finnish 30.0 [" in text["every_language"]
     assert (
-        "Means of 50 or more, 2 of 3 (in the paper 8 of 12), are no test; the detectable effect"
+        "Means of 50 or more, 2 of 3 (in the paper 8 of 12), are no test; detectable effect of one"
         in text["every_language"]
     )
     assert "100 of 100" not in text["every_language"]
+    briefs = {one.key: one.brief for one in full.findings if one.brief}
+    assert list(briefs) == ["every_language", "every_pinch"]
+    assert briefs["every_language"].startswith(
+        "With 100 % of 100 examples spread over 3 languages the score is above par (50) in 1 of 3 languages, below in 1 and "
+        "not distinguishable from it in 1 (Holm over 3; 30 prompts, 1 seed; detectable effect of one language alone: up to "
+    )
+    assert "Their mean against par: difference +3.3 [" in briefs["every_language"]
+    assert briefs["every_pinch"].startswith(
+        "On 2 languages (30 prompts, 1 seed) the score is 10.0 when tuned on English alone and 55.0 when 10 examples of 100 "
+        "(10 %) are spread over them: difference +45.0 ["
+    )
     assert list(text)[-4:] == ["every_language", "every_pinch", "every_steps", "every_base_cost"]
     rows = {row.question: row for row in full.results}
     arabic = rows["Arabic at 100 %: score against par"]
@@ -155,7 +167,7 @@ def test_many_sets_are_not_all_drawn():
     asked_in = "en ar fi it es sw he hi ru cs et"
     found = asked(*made_study(made, asked_in, lambda cell, code, n: 0.5 + noise(n)))
     exhibit = next(one for one in found.exhibits if one.name == "p_curve_sets")
-    assert len(exhibit.charts) == share.SETS
+    assert len({row["tuning"] for row in exhibit.rows}) == share.SETS
     assert exhibit.caption.endswith("1 smaller set not drawn.")
 
 

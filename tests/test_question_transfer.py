@@ -51,6 +51,8 @@ def test_rows_that_are_equal_are_not_said_to_differ():
     text = transfer.look(study, family, OPTIONS).findings[0].points[2]
     assert "not distinguishable (" in text
     assert "detectable effect" in text
+    brief = transfer.look(study, family, OPTIONS).findings[0].brief
+    assert "12 cannot be distinguished from par (50; Holm over all; detectable effect of a place of median SE" in brief
     assert "0 of the 6 pairs of rows are distinguishable" in text
 
 
@@ -82,6 +84,11 @@ def test_the_finding_has_mean_counts_and_mark_and_the_results_their_numbers():
     assert "0 are above par, 12 below, 0 not distinguishable" in finding.points[0]
     assert finding.points[1].startswith("0 of 12 places (0 %) score over 30")
     assert "that of 12 wholly under it" in finding.points[1]
+    assert finding.brief.startswith("Tuned on one language and asked in the others, models score 15.1 [")
+    assert finding.brief.endswith(
+        "] on average against the monolingual references (40 prompts, 1 seed a row). Of 12 places 12 are below par (50; "
+        "Holm over all)."
+    )
     mean, count, best = section.results
     gap = stats.paired(np.array([100.0] * 6 + [0.0] * 33 + [50 / 12]), np.full(40, 50.0))
     assert (mean.effect, mean.low, mean.high, mean.p) == pytest.approx((gap.mean, gap.low, gap.high, gap.p))
@@ -121,6 +128,8 @@ def test_with_seeds_their_spread_stands_beside_the_prompts():
     text = transfer.look(study, family, OPTIONS).findings[0].points[-1]
     assert f"[{variance.of_both.low:.1f}, {variance.of_both.high:.1f}] (2 seeds, 4 prompts" in text
     assert f"seeds {variance.seed_sd:.1f} [" in text
+    both = f"; over new seeds and prompts [{variance.of_both.low:.1f}, {variance.of_both.high:.1f}]"
+    assert both in transfer.look(study, family, OPTIONS).findings[0].brief
 
 
 def test_with_seeds_best_and_worst_are_told_seed_by_seed():

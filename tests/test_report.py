@@ -185,6 +185,35 @@ def test_a_missing_figure_says_why_and_with_which_command(page):
     assert "<pre>python train.py -m &lt;script&gt;" in page
 
 
+@pytest.fixture(scope="module", params=[render_html, render_markdown])
+def told(request):
+    """What is told without its markup: a headline of three, one of them with a brief, one of no chapter; two chapters with
+    a figure, one begins with the short answer, one with the brief."""
+    short, pairs = Finding("short", "In short", "ANSWER"), Finding("pairs", "Pairs", "WHOLE", ("POINT",), "BRIEF")
+    alone, steps = Finding("alone", "Alone", "OF-ONE", ("POINT",)), Finding("steps", "Steps", "OF-ALL")
+    known = {"title": "A chapter", "results": [], "gaps": [], "limits": []}
+    chapters = [
+        chapter(key="share", findings=[short, alone, steps], **known),
+        chapter(key="pairs", findings=[pairs, steps], **known),
+    ]
+    headline = [short, pairs, Finding("relatives", "Relatives", "NOWHERE", ("POINT",))]
+    return request.param(Report("study", "lead", headline=headline, chapters=chapters))
+
+
+def test_the_top_has_briefs_and_chapters_begin_with_a_finding_then_figures(told):
+    words = re.findall(r"ANSWER|BRIEF|WHOLE|NOWHERE|POINT|OF-ONE|OF-ALL|p_curve\.png", told)
+    top = ["ANSWER", "BRIEF", "NOWHERE"]
+    share, pairs = ["OF-ONE", "POINT", "p_curve.png", "OF-ALL"], ["BRIEF", "p_curve.png", "WHOLE", "POINT", "OF-ALL"]
+    assert words == [*top, *share, *pairs], "the short answer is not told again"
+
+
+@pytest.mark.parametrize("told", [render_html], indirect=True)
+def test_findings_on_top_lead_to_their_chapters(told):
+    assert '<li class="short"><strong><a href="#share">In short</a>.</strong> ANSWER</li>' in told
+    assert '<strong><a href="#pairs">Pairs</a>.</strong> BRIEF</li>' in told
+    assert "<strong>Relatives.</strong> NOWHERE</li>" in told
+
+
 def test_models_have_half_the_width_of_their_intervals(page):
     assert "−1.2 <small>±1.8</small>" in page
     assert "50.0 <small></small>" in page

@@ -20,6 +20,13 @@ PAR = 50.0
 """The score of an answer as good as its reference."""
 
 WHAT = {Metric.score: "score", Metric.exact: "exact match", Metric.right_language: "answers in the language asked"}
+LEVEL = {
+    Metric.score: ("score", ""),
+    Metric.exact: ("share of exact matches", " %"),
+    Metric.right_language: ("share of answers in the language asked", " %"),
+}
+"""The same as what a mean is called within a sentence, and its unit."""
+
 TOLD = (Metric.score, Metric.right_language, Metric.exact)
 """The order in which findings speak of what is measured."""
 

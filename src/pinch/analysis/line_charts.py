@@ -5,7 +5,7 @@ In: the lines of `curves` and `counts`. Out: `LineChart`s. A line of a single la
 mean is there too, and off.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from pinch.analysis.charts import LineChart, Panel, Series
 from pinch.analysis.curves import GROUPS, Curve, Line, Lines
@@ -63,18 +63,6 @@ def curve_charts(curve: Curve, every: bool = False) -> tuple[LineChart, ...]:
         if not every or metric is not Metric.exact
     )
     return (LineChart(SHARE_AXIS.format(budget=curve.family.budget), _share_ticks(curve), panels),)
-
-
-def set_charts(drawn: Sequence[Curve]) -> tuple[LineChart, ...]:
-    """The score over the share, a chart for each set of tuning languages."""
-    return tuple(
-        LineChart(
-            SHARE_AXIS.format(budget=curve.family.budget),
-            _share_ticks(curve),
-            (_panel(" ".join(curve.tuning), curve.lines, Metric.score, curve_labels(curve), _places, False),),
-        )
-        for curve in drawn
-    )
 
 
 def count_charts(count: Count) -> tuple[LineChart, ...]:

@@ -59,9 +59,13 @@ function lines(chart, box) {
     const x = { low: Math.min(...xs), high: Math.max(...xs) };
     const ends = shown.filter((one) => roles.get(one.name) === "one" && known(one.y.at(-1)));
     const right = ends.length ? 12 + 6.2 * Math.max(...ends.map((line) => line.name.length)) : 6;
-    panel.svg.replaceChildren();
     panel.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    const place = axes(panel.svg, width, height, right, x, y, chart.ticks, [chart.x_label], panel.unit, panel.par);
+    const frame = (edge) => {
+      panel.svg.replaceChildren();
+      return axes(panel.svg, width, height, edge, x, y, chart.ticks, [chart.x_label], panel.unit, panel.par);
+    };
+    const first = frame(right), over = beyond(panel.svg, width);
+    const place = over > 0 ? frame(right + over) : first;
     const order = [...shown].sort((a, b) => (roles.get(a.name) === "one" ? 0 : 1) - (roles.get(b.name) === "one" ? 0 : 1));
     const sorted = [...ends].sort((a, b) => b.y.at(-1) - a.y.at(-1));
     const beside = apart(sorted.map((line) => place.y(line.y.at(-1))), 11, place.top, place.bottom);
@@ -145,6 +149,12 @@ function lines(chart, box) {
   }
   paint();
   whenever(box, draw);
+}
+
+// How far level labels reach over the right edge.
+function beyond(svg, width) {
+  const level = [...svg.querySelectorAll("text:not([transform])")].map((text) => text.getBBox());
+  return Math.max(0, ...level.map((box) => box.x + box.width - width));
 }
 
 // Neighbours for which something holds, as lists.

@@ -17,7 +17,7 @@ from pinch.analysis.figures.maps import draw_matrix
 from pinch.analysis.matrices import Matrix, monolingual_matrix
 from pinch.analysis.sections import Exhibit, Finding, Gap, Result, Section
 from pinch.analysis.study import Array, Family, Options, Study, table_order
-from pinch.analysis.words import counted, gap_text, name_of, p_text, r_text
+from pinch.analysis.words import counted, gap_text, listed, name_of, p_text, r_text
 from pinch.languages import LANGUAGES, SLAVIC, intelligible
 
 NAME = "relatives_heatmap"
@@ -169,7 +169,38 @@ def _said(matrix: Matrix, at: Sequence[int], found: Sequence[Tie]) -> Finding:
     if split:
         points.append(f"mutually intelligible, but here in different scripts: {'; '.join(split)}")
     points.append(f"against par: {places.against_par(matrix)}")
-    return Finding("relatives", TITLE, text, tuple(points))
+    return Finding("relatives", TITLE, text, tuple(points), _brief(matrix, test, found, tests))
+
+
+def _brief(matrix: Matrix, test: stats.Similarity, found: Sequence[Tie], tests: int) -> str:
+    """The ties that go with the scores, those of which there is no clear signal and what that would have taken, and those
+    that cannot be told."""
+    seen = [
+        f"{tie.name} goes with {'higher' if tie.found.r > 0 else 'lower'} scores ({_r_and_p(tie)}; in points, similar less "
+        f"other languages: {gap_text(tie.found.effect)})"
+        for tie in found
+        if tie.told
+    ]
+    alpha = 1 - matrix.confidence
+    quiet = [tie for tie in found if tie.found.told and not tie.told]
+    untold = [tie.name for tie in found if not tie.found.told]
+    parts = ["; ".join(seen)] if seen else []
+    if quiet:
+        needed = listed([f"{tie.found.critical:.2f}" for tie in quiet])
+        signals = listed([f"{tie.name} ({_r_and_p(tie)})" for tie in quiet])
+        barred = [tie.name for tie in quiet if tie.found.smallest_p * tests > alpha]
+        never = f"; {listed(barred)} alone can never pass it" if barred else ""
+        parts.append(
+            f"no clear signal for {signals}; |r| over {needed} would have been needed before correction{never}"
+        )
+    if untold:
+        parts.append(f"{listed(untold)} cannot be told here")
+    n = f"{counted(test.places, 'place')}, {places.prompts_text(matrix)}, {places.seeds_text(matrix)} a row"
+    return f"Over {counted(test.n, 'related language')} ({n}) {'; '.join(parts)}."
+
+
+def _r_and_p(tie: Tie) -> str:
+    return f"partial r = {r_text(tie.found.r)}, {p_text(tie.p)} after Holm"
 
 
 def _tie_text(tie: Tie, tests: int, alpha: float) -> str:

@@ -16,7 +16,7 @@ from pinch.analysis.figures.maps import draw_matrix
 from pinch.analysis.matrices import PAR, Matrix, blocks, monolingual_matrix, over_places
 from pinch.analysis.sections import Exhibit, Finding, Gap, Result, Section
 from pinch.analysis.study import Array, Family, Metric, Options, Study
-from pinch.analysis.words import counted, gap_text, name_of, p_text, reference_name, signed, spread
+from pinch.analysis.words import counted, gap_text, listed, name_of, p_text, reference_name, signed, spread
 
 TITLES = {
     "monolingual_heatmap": "Tuned on one language, asked in another",
@@ -154,9 +154,33 @@ def _said(study: Study, matrix: Matrix, options: Options) -> tuple[Finding, list
     if picked is not None:
         points.append(_rows(matrix, picked) + _rows_by_seed(study, matrix, picked))
         results.append(_picked(picked, who))
-    points.extend(_seeds(study, matrix, options))
+    seeds = stats.seed_variance(by_seed(study, matrix), PAR, options.confidence)
+    if seeds is not None:
+        points.append(_seeds(seeds))
     key, title = ("versus_base", "Against the untuned model") if base else ("monolingual", "One language each")
-    return Finding(key, title, text, tuple(points)), results
+    return Finding(key, title, text, tuple(points), _brief(matrix, mean, seeds)), results
+
+
+def _brief(matrix: Matrix, mean: stats.Estimate, seeds: stats.SeedVariance | None) -> str:
+    """The mean over the places, and how many of them can be told from par."""
+    others = "each" if matrix.against == "base" else "the others"
+    both = f"; over new seeds and prompts [{seeds.of_both.low:.1f}, {seeds.of_both.high:.1f}]" if seeds else ""
+    return (
+        f"Tuned on one language and asked in {others}, models score {spread(mean)} on average against "
+        f"{reference_name(matrix.against)}{both} ({counted(mean.n, 'prompt')}, {places.seeds_text(matrix)} a row). "
+        f"{_sides(matrix)}."
+    )
+
+
+def _sides(matrix: Matrix) -> str:
+    """How many places are above, below and not distinguishable from par."""
+    marks = matrix.marks[matrix.free]
+    words = {1: "are above par", -1: "are below par", 0: "cannot be distinguished from par"}
+    counts = {word: int((marks == side).sum()) for side, word in words.items()}
+    reach = places.detectable(matrix) if (marks == 0).any() else None
+    could = f"; detectable effect of a place of median SE, after correction: {reach:.1f} points" if reach else ""
+    told = listed([f"{number} {word}" for word, number in counts.items() if number])
+    return f"Of {counted(len(marks), 'place')} {told} ({PAR:.0f}; Holm over all{could})"
 
 
 def _everywhere(matrix: Matrix) -> str:
@@ -232,18 +256,15 @@ def _picked(picked: Extremes, who: str) -> Result:
     return Result(question, picked.gap, picked.low, picked.high, n, test, picked.p, picked.detectable)
 
 
-def _seeds(study: Study, matrix: Matrix, options: Options) -> list[str]:
-    """How much of the mean's uncertainty is the seeds', where there are several."""
-    found = stats.seed_variance(by_seed(study, matrix), PAR, options.confidence)
-    if found is None:
-        return []
+def _seeds(found: stats.SeedVariance) -> str:
+    """How much of the mean's uncertainty is the seeds'."""
     both, prompts = found.of_both, found.of_prompts
     low, high = found.seed_sd_span
-    return [
+    return (
         f"the mean over places with new prompts: [{prompts.low:.1f}, {prompts.high:.1f}], with new prompts and new seeds: "
         f"[{both.low:.1f}, {both.high:.1f}] ({counted(found.seeds, 'seed')}, {counted(found.prompts, 'prompt')}; standard "
         f"deviation over seeds {found.seed_sd:.1f} [{low:.1f}, {high:.1f}] points)"
-    ]
+    )
 
 
 def _common(matrix: Matrix, one: int, other: int) -> NDArray[np.bool_]:

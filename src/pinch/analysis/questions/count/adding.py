@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pinch import stats
-from pinch.analysis.findings import WHAT, Change, change, result, results, said
+from pinch.analysis.findings import LEVEL, WHAT, Change, change, gap_and_both, result, results, said
 from pinch.analysis.questions.count.counts import Count, Languages, Order, independent
 from pinch.analysis.questions.share.doses import Told
 from pinch.analysis.sections import Finding, Result
@@ -53,16 +53,43 @@ def _these_models(study: Study, count: Count, metric: Metric, options: Options) 
     }
     points = [f"{first[0]:.0f} {ARROW} {last[0]:.0f} languages: {said(whole)}"]
     rows = results(f"{first[0]:.0f} {ARROW} {last[0]:.0f} tuning languages, unseen languages", whole)
+    brief = _whole_brief(count, whole)
     if len(steps) > 1:
         told, more = _steps(steps, 1 - options.confidence)
         points, rows = points + told, rows + more
+        brief += f" {_steps_brief(steps, 1 - options.confidence)}"
     corrected = f"; p of steps by Holm over {len(steps)}, intervals of each alone" if len(steps) > 1 else ""
     text = (
         f"More tuning languages at {percent(count.fraction)} multilingual, asked in the "
         f"{counted(len(whole.languages), 'language')} that none of these models saw: these models, new prompts (paired by "
         f"prompt, {support(whole.gap.n, last[1])}{corrected}). {PAPER}"
     )
-    return Finding("language_count", "Number of languages", text, tuple(points)), rows
+    return Finding("language_count", "Number of languages", text, tuple(points), brief), rows
+
+
+def _whole_brief(count: Count, whole: Change) -> str:
+    """The first number of languages against the last, in a sentence."""
+    what, unit = LEVEL[whole.metric]
+    sets = counted(sum(len(sets) for sets in count.sets), "set")
+    return (
+        f"From {count.numbers[0]} to {count.numbers[-1]} tuning languages ({sets} of languages, "
+        f"{support(whole.gap.n, count.groups[-1][1])}) the {what} on {counted(len(whole.languages), 'unseen language')} "
+        f"goes from {whole.second.mean:.1f}{unit} to {whole.first.mean:.1f}{unit}: {gap_and_both(whole)}."
+    )
+
+
+def _steps_brief(steps: dict[str, Change], level: float) -> str:
+    """How many steps rise and fall by the corrected tests, and which cannot be told."""
+    told = stats.holm(np.array([one.gap.p for one in steps.values()])) < level
+    rises = sum(bool(one.gap.mean > 0) for one, seen in zip(steps.values(), told, strict=True) if seen)
+    sides = {"rise": rises, "fall": int(told.sum()) - rises}
+    parts = [f"{number} {word}" for word, number in sides.items() if number]
+    quiet = {label: one.gap for (label, one), seen in zip(steps.items(), told, strict=True) if not seen}
+    if quiet:
+        reach = [gap.detectable for gap in quiet.values() if gap.se > 0]
+        could = f" (detectable effect of one alone: up to {max(reach):.1f} points)" if reach else ""
+        parts.append(f"not distinguishable: {listed(list(quiet))}{could}")
+    return f"Of the {counted(len(steps), 'step')} (p by Holm) {'; '.join(parts)}."
 
 
 def _steps(steps: dict[str, Change], level: float) -> tuple[list[str], list[Result]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinch import stats
+from pinch.analysis.matrices import over_places
 from pinch.analysis.study import Array, Family, Metric, Options, Study, table_order
 from pinch.cells import Cell
 
@@ -31,7 +32,8 @@ class Pair:
 @dataclass(frozen=True)
 class Pairs:
     """What is drawn: the pairs with the scores of their models, all compared (`every`), and those without a common
-    language (`apart`), which alone speak of other pairs."""
+    language (`apart`), which alone speak of other pairs. `by_seed` is the difference of all of them for every seed that
+    each has, `seeds` what new seeds would change in it (None with fewer than two)."""
 
     family: Family
     against: str
@@ -40,6 +42,8 @@ class Pairs:
     every: stats.Pairings
     disjoint: tuple[Names, ...]
     apart: stats.Pairings
+    by_seed: tuple[float, ...]
+    seeds: stats.SeedVariance | None
 
 
 def pairs_of(study: Study, family: Family, options: Options) -> Pairs | None:
@@ -51,6 +55,7 @@ def pairs_of(study: Study, family: Family, options: Options) -> Pairs | None:
     tables = [[_table(study, pair, cells, against) for cells in (pair.both, pair.first, pair.second)] for pair in found]
     disjoint = most_disjoint([pair.names for pair in found])
     chosen = [table for pair, table in zip(found, tables, strict=True) if pair.names in disjoint]
+    gaps = _by_seed(study, found, against)
     return Pairs(
         family,
         against,
@@ -59,6 +64,8 @@ def pairs_of(study: Study, family: Family, options: Options) -> Pairs | None:
         _compare(tables, options),
         disjoint,
         _compare(chosen, options),
+        tuple(float(np.nanmean(gap)) for gap in gaps if np.isfinite(gap).any()),
+        stats.seed_variance(gaps, confidence=options.confidence) if len(gaps) else None,
     )
 
 
@@ -127,6 +134,22 @@ def _table(study: Study, pair: Pair, cells: Sequence[Cell], against: str) -> Arr
         ],
         axis=1,
     )
+
+
+def _by_seed(study: Study, pairs: Sequence[Pair], against: str) -> Array:
+    """The difference [seeds, prompts] over pairs and languages, of the seeds that every pair has."""
+    found = []
+    for seed in sorted(set.intersection(*({cell.axes.seed or 0 for cell in pair.both} for pair in pairs))):
+        gaps = []
+        for pair in pairs:
+            groups = [
+                [cell for cell in cells if (cell.axes.seed or 0) == seed]
+                for cells in (pair.both, pair.first, pair.second)
+            ]
+            both, first, second = (_table(study, pair, group, against) for group in groups)
+            gaps.append(both - (first + second) / 2)
+        found.append(over_places(np.concatenate(gaps, axis=1).T))
+    return np.array(found).reshape(-1, len(study.prompts))
 
 
 def _compare(tables: Sequence[Sequence[Array]], options: Options) -> stats.Pairings:

@@ -6,14 +6,17 @@ In: a `Study` and one of its families. Out: a `Section` with the exhibit `pairs`
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from pinch import stats
 from pinch.analysis.charts import Dot, DotChart
 from pinch.analysis.figures.dots import draw_rows
 from pinch.analysis.figures.style import short
+from pinch.analysis.findings import result
 from pinch.analysis.questions.pairs.halves import Pair, Pairs, pairs_of
 from pinch.analysis.sections import Exhibit, Finding, Gap, Result, Section
 from pinch.analysis.study import Family, Options, Study
-from pinch.analysis.words import counted, gap_text, p_text, reference_name, signed, support
+from pinch.analysis.words import both_text, counted, gap_text, p_text, reference_name, seeds_text, signed, support
 
 NAME, TITLE = "pairs", "Two languages or one"
 
@@ -131,10 +134,10 @@ def _finding(found: Pairs) -> Finding:
         f"Tuned half and half {which}, against the mean of the models tuned on one of the two, asked in the languages "
         f"outside the pair (paired by prompt, {support(every.n, cells)}):"
     )
-    points = [f"these pairs, other prompts: {gap_text(every)}"]
+    points = [f"these pairs, other prompts: {gap_text(every)}{_seeds(found)}"]
     if sample < 2:
         points.append("other pairs: nothing can be said from one pair without a common language")
-        return Finding(NAME, TITLE, text, tuple(points))
+        return Finding(NAME, TITLE, text, tuple(points), _brief(found))
     which = f"the {sample} pairs" if sample == number else f"the {sample} of {number} pairs without a common language"
     points.append(
         f"other pairs, from {which}: {signs.above} above, {signs.below} below"
@@ -142,7 +145,34 @@ def _finding(found: Pairs) -> Finding:
         f"sign-flip {p_text(over.p)}; the smallest p that {sample} pairs can give is {over.smallest_p:.3f}"
         f"{'' if over.can_tell else ', so no outcome could reach 0.05'}"
     )
-    return Finding(NAME, TITLE, text, tuple(points))
+    return Finding(NAME, TITLE, text, tuple(points), _brief(found))
+
+
+def _seeds(found: Pairs) -> str:
+    """What new seeds would change in the difference, and each seed's own, where there are several."""
+    if found.seeds is None:
+        return ""
+    return f"; {seeds_text(found.seeds)}; by seed {', '.join(signed(value) for value in found.by_seed)}"
+
+
+def _brief(found: Pairs) -> str:
+    """The pairs against their halves, and how many of those that may stand for others are above."""
+    every, signs = found.every.of_prompts, found.apart.signs
+    number, sample = len(found.pairs), len(found.disjoint)
+    cells = [cell for pair in found.pairs for cell in pair.both]
+    both = float(np.mean([one.mean for one, _, _ in found.scores]))
+    alone = float(np.mean([one.mean for _, *two in found.scores for one in two]))
+    text = (
+        f"In languages outside the pair, models of two languages score {both:.1f} on average and the models of one of the "
+        f"two {alone:.1f} ({counted(number, 'pair')}, {support(every.n, cells)}): {gap_text(every)}"
+        f"{f'; {both_text(found.seeds)}' if found.seeds else ''}."
+    )
+    if sample < 2:
+        return text
+    which = f"the {sample} pairs" if sample == number else f"the {sample} pairs without a common language"
+    lowest = found.apart.over_pairs.smallest_p
+    least = f"the smallest that {sample} pairs can give" if signs.p <= lowest else f"never below {lowest:.2g}"
+    return f"{text} Of {which} {signs.above} are above, {signs.below} below (sign test {p_text(signs.p)}, {least})."
 
 
 def _over_pairs(over: stats.Flips) -> str:
@@ -163,11 +193,16 @@ def _results(found: Pairs) -> list[Result]:
         f"{asked}: these pairs", every.mean, every.low, every.high, f"{number}, {counted(every.n, 'prompt')}",
         "paired t test, clustered by prompt", every.p, _known(every.detectable),
     )  # fmt: skip
+    told = [these]
+    if found.seeds is not None:
+        n = f"{number}, {found.seeds.seeds} seeds, {found.seeds.prompts} prompts"
+        test = "paired t, two-way over seeds and prompts"
+        told.append(result(f"{asked}: these pairs, new seeds too", found.seeds.of_both, n, test))
     if len(found.disjoint) < 2:
-        return [these]
+        return told
     gap = over.gap
     return [
-        these,
+        *told,
         Result(
             f"{asked}: other pairs", gap.mean, gap.low, gap.high, sample, "sign-flip over pairs", over.p,
             _known(gap.detectable),

@@ -121,7 +121,12 @@ def _finding(
         f"with {plain.n} languages |r| must exceed {plain.critical:.2f} for p < {1 - options.confidence:.2g}; a true r of "
         f"{plain.detectable:.2f} would be found in four of five studies, smaller ones less often"
     )
-    return Finding(NAME, TITLE, text, tuple(points))
+    brief = (
+        f"The average score elsewhere of the models tuned on one language, and that language's share of the pre-training "
+        f"documents ({number}, without {name_of(found.base)}): {_said(plain)}; a true r of {plain.detectable:.2f} would be "
+        "found in four of five studies, smaller ones less often."
+    )
+    return Finding(NAME, TITLE, text, tuple(points), brief)
 
 
 def _said(one: stats.Correlation) -> str:

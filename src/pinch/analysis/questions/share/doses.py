@@ -10,7 +10,7 @@ import numpy as np
 
 from pinch import stats
 from pinch.analysis.curves import Curve
-from pinch.analysis.findings import TOLD, WHAT, Change, change, from_par, gap_and_both, result, results, said
+from pinch.analysis.findings import LEVEL, TOLD, WHAT, Change, change, from_par, gap_and_both, result, results, said
 from pinch.analysis.sections import Finding, Result
 from pinch.analysis.study import Metric, Options, Study
 from pinch.analysis.words import (
@@ -61,12 +61,13 @@ def _short(study: Study, curve: Curve, options: Options) -> Told | None:
     if not least or not most:
         return None
     one, other = least[0], most[0]
-    what, unit = ("score", "") if one.metric is Metric.score else ("share of answers in the language asked", " %")
+    what, unit = LEVEL[one.metric]
     budget = curve.family.budget
     text = (
-        f"On {counted(len(languages), f'{kind} language')} the {what} is {one.second.mean:.1f}{unit} when tuned on "
-        f"{name_of(curve.base)} alone and {one.first.mean:.1f}{unit} when {counted(round(first * budget), 'example')} of "
-        f"{budget:,} ({percent(first)}) are multilingual: {gap_and_both(one)}."
+        f"On {counted(len(languages), f'{kind} language')} ({support(one.gap.n, curve.cells(first))}) the {what} is "
+        f"{one.second.mean:.1f}{unit} when tuned on {name_of(curve.base)} alone and {one.first.mean:.1f}{unit} when "
+        f"{counted(round(first * budget), 'example')} of {budget:,} ({percent(first)}) are multilingual: "
+        f"{gap_and_both(one)}."
     )
     if last > first:
         text += f" With {percent(last)} it is {other.first.mean:.1f}{unit}: {gap_and_both(other)}."

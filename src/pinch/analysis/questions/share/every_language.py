@@ -6,7 +6,18 @@ In: a `Study` and the `Curve` of the largest set of tuning languages. Out: (find
 from collections.abc import Sequence
 
 from pinch.analysis.curves import Curve
-from pinch.analysis.findings import Against, against_par, from_par, gap_and_seeds, result, results, said
+from pinch.analysis.findings import (
+    LEVEL,
+    PAR,
+    Against,
+    against_par,
+    from_par,
+    gap_and_both,
+    gap_and_seeds,
+    result,
+    results,
+    said,
+)
 from pinch.analysis.questions.share.doses import Told, base_cost, changes, steps
 from pinch.analysis.sections import Finding, Result
 from pinch.analysis.study import Options, Study
@@ -53,20 +64,32 @@ def _at_par(study: Study, curve: Curve, options: Options) -> Told | None:
     )
     points = [f"{SIDES[side]}: {_each(found, rows, side != 'open')}" for side, rows in sides.items() if rows]
     rows = [_result(found, at, top) for at in range(k)]
+    above, below, quiet = (len(sides[side]) for side in SIDES)
+    brief = (
+        f"With {percent(top)} of {budget:,} examples spread over {len(curve.tuning)} languages the score is above par "
+        f"({PAR:.0f}) in {above} of {counted(k, 'language')}, below in {below} and not distinguishable from it in {quiet} "
+        f"(Holm over {k}; {support(found.prompts, cells)}{_reach(found)})."
+    )
     mean = from_par(study, cells, found.languages, curve.against, options)
     if mean is not None and k > 1:
+        brief += f" Their mean against par: {gap_and_both(mean)}."
         points.append(f"mean of the {k} languages against par: {gap_and_seeds(mean)}")
         rows += results(f"Mean of {k} languages at {percent(top)}, against par", mean)
-    return Finding("every_language", f"Each of {counted(len(curve.tuning), 'language')}", text, tuple(points)), rows
+    title = f"Each of {counted(len(curve.tuning), 'language')}"
+    return Finding("every_language", title, text, tuple(points), brief), rows
 
 
 def _at_or_over(found: Against, top: float) -> str:
     """How many means are 50 or more, which is what a reader of the curve counts, and why it is not the answer."""
     over = sum(score >= 50 for score in found.scores)
-    reach = [gap.detectable for gap in found.gaps if gap.se > 0]
-    could = f"; the detectable effect of one language alone is up to {max(reach):.1f} points" if reach else ""
     paper = " (in the paper 8 of 12)" if top == 1 else ""
-    return f"Means of 50 or more, {over} of {len(found.gaps)}{paper}, are no test{could}."
+    return f"Means of 50 or more, {over} of {len(found.gaps)}{paper}, are no test{_reach(found)}."
+
+
+def _reach(found: Against) -> str:
+    """What could have been seen in one language; nothing where no score varies."""
+    reach = [gap.detectable for gap in found.gaps if gap.se > 0]
+    return f"; detectable effect of one language alone: up to {max(reach):.1f} points" if reach else ""
 
 
 def _each(found: Against, rows: Sequence[int], tested: bool) -> str:
@@ -99,6 +122,11 @@ def _lifted(study: Study, curve: Curve, options: Options) -> Told | None:
     )
     asked = f"{percent(first)} multilingual against none, {counted(len(curve.seen), 'language')}"
     rows = [row for one in known for row in results(asked, one)]
-    return Finding(
-        "every_pinch", f"{percent(first)} over every language", text, tuple(said(one) for one in known)
-    ), rows
+    one, (what, unit) = known[0], LEVEL[known[0].metric]
+    brief = (
+        f"On {counted(len(curve.seen), 'language')} ({support(one.gap.n, cells)}) the {what} is {one.second.mean:.1f}{unit} "
+        f"when tuned on {name_of(curve.base)} alone and {one.first.mean:.1f}{unit} when {number} of "
+        f"{curve.family.budget:,} ({percent(first)}) are spread over them: {gap_and_both(one)}."
+    )
+    title = f"{percent(first)} over every language"
+    return Finding("every_pinch", title, text, tuple(said(one) for one in known), brief), rows

@@ -62,9 +62,7 @@ def _sets_exhibit(found: Sequence[Curve], options: Options) -> list[Exhibit]:
     shown = scored[:SETS]
     rows = [row for curve in shown for row in curve.rows() if row["metric"] == Metric.score.value]
     text = sets_caption(shown, len(scored) - len(shown), options)
-    return [
-        Exhibit("p_curve_sets", TITLE_SETS, text, rows, draw_small_curves(shown), line_charts.set_charts(shown)),
-    ]
+    return [Exhibit("p_curve_sets", TITLE_SETS, text, rows, draw_small_curves(shown))]
 
 
 def _no_full(languages: Sequence[str]) -> Gap:
