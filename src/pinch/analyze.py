@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from pinch import cells
+from pinch import cells, tracking
 from pinch.analysis import answers, figures, latex, report, tables
 from pinch.analysis.inquiry import HEADLINES, TITLES, Inquiry, Part, inquire, judge_part, kept_gaps
 from pinch.analysis.limits import apart, limits
@@ -44,6 +44,8 @@ def analyze(settings: AnalyzeConfig, console: Console | None = None) -> int:
     options = Options(settings.confidence, settings.resamples)
     known = shares.read(Path(settings.shares)) if settings.shares else None
     found = cells.read_cells(workspace)
+    if settings.dashboard:
+        tracking.check_dashboard(workspace)
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True
     ) as progress:
@@ -56,6 +58,7 @@ def analyze(settings: AnalyzeConfig, console: Console | None = None) -> int:
         page = compose(settings, study, found, inquiries, parts, rows, pictures, options, progress)
     write(page, parts, matrices(study, inquiries, options), folder)
     tell(console, page, folder)
+    publish(settings, study, rows, parts, console)
     return 0
 
 
@@ -206,6 +209,26 @@ def write(page: report.Report, parts: Sequence[Part], drawn: Sequence[Matrix], f
     page = dataclasses.replace(page, latex=[f"tables/{name}" for name in texts])
     write_text(folder / "report.html", report.render_html(page))
     write_text(folder / "report.md", report.render_markdown(page))
+
+
+def publish(
+    settings: AnalyzeConfig, study: Study, rows: Sequence[Row], parts: Sequence[Part], console: Console
+) -> None:
+    """Send the analysis to where tracking says, and save the dashboard, if that is asked for."""
+    workspace = Path(settings.root) / settings.workspace
+    exhibits = [exhibit.name for part in parts for exhibit in part.section.exhibits]
+    said = [finding for part in parts for finding in part.section.findings]
+    tracking.publish_analysis(
+        workspace,
+        settings.tracking,
+        [dataclasses.asdict(row) for row in rows],
+        [workspace / "analysis" / f"{name}.png" for name in exhibits],
+        [dataclasses.asdict(one) for one in said],
+    )
+    if settings.dashboard:
+        url = tracking.publish_dashboard(workspace, settings.tracking, study.languages)
+        if url:
+            console.print(f"dashboard: {url}", soft_wrap=True, highlight=False)
 
 
 def lead(study: Study, judge: str) -> str:

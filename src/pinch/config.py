@@ -411,7 +411,12 @@ class TrackingConfig:
     answers: int = 8
     """Rows per language in the logged table of answers; 0: no table."""
     timeout: int = 15
-    """Seconds to wait for the W&B server before going on offline."""
+    """Seconds that a process waits at most for a W&B server that does not answer; after that it goes on offline."""
+
+    def __post_init__(self) -> None:
+        _positive("tracking.timeout", self.timeout)
+        if self.answers < 0:
+            raise UserError(f"tracking.answers={self.answers} must not be negative; 0: no table of answers")
 
 
 @dataclass
@@ -785,6 +790,11 @@ class AnalyzeConfig:
     shares: str | None = None
     """CSV file with the languages' shares of the model's pre-training documents: language,share,source, share in percent.
     Only those of the embedded model are known here."""
+    tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig("off", TrackingMode.off))
+    """wandb: the analysis becomes a W&B run, with figures, tidy table and findings; nothing else takes an analysis."""
+    dashboard: bool = False
+    """Build a W&B dashboard over the runs of tracking.project, of tracking.group where that is set; needs the extra
+    dashboard and a key."""
 
     def __post_init__(self) -> None:
         check_workspace(self.workspace)

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pinch import audit, calls, cells, exchange, rulings, scoreboard, scoring, tracking
 from pinch.bench import Bench, Contest
 from pinch.cells import Cell
-from pinch.config import EvaluateConfig, Exchange, LanguageGate, PlanShow, TrackingMode
+from pinch.config import EvaluateConfig, Exchange, LanguageGate, PlanShow
 from pinch.errors import CellError
 from pinch.records import Item, read_json, write_json, write_jsonl
 from pinch.rulings import Judged, People, Ruling, Rulings, Source
@@ -178,13 +178,13 @@ def _to_ask(entry: scoreboard.Entry, settings: EvaluateConfig) -> bool:
 
 
 def _track(cell: Cell, entry: scoreboard.Entry, settings: EvaluateConfig, judge: str) -> scoreboard.Entry:
-    """Send the scores to the cell's run, once; a run that misses them because of a crash gets them next time."""
-    mode = settings.tracking.mode
-    if mode not in (TrackingMode.auto, TrackingMode.wandb) or entry.get("tracked"):
+    """Send the scores to the cell's run, once; a run that misses them because of a crash, or because there was no key, gets
+    them next time."""
+    if not tracking.wanted(cell, settings.tracking, entry.get("tracked")):
         return entry
     kinds = [kind for kind in settings.score.references if kind in entry["against"]]
-    tracking.add_scores(cell, scoreboard.summary(entry, kinds[0] if kinds else "", judge), settings.tracking)
-    entry = entry | {"tracked": True}
+    values = scoreboard.summary(entry, kinds[0] if kinds else "", judge)
+    entry = entry | {"tracked": tracking.add_scores(cell, values, settings.tracking) or True}
     with cells.exclusive(cell.folder.parent, f"{cell.id}.scores"):
         write_json(cell.scores_path, read_json(cell.scores_path) | {judge: entry})
     return entry

@@ -53,7 +53,7 @@ def run(job: Job, report: Report, ranks: Ranks = ALONE, shelf: Shelf | None = No
                 tune(job, tracker, report, ranks, shelf)
             codes = ranks.agree(lambda: list(job.unanswered()))
             if codes:
-                answer(job, codes, tracker, report, ranks, shelf)
+                answer(job, codes, report, ranks, shelf)
     return True
 
 
@@ -102,7 +102,7 @@ def tune(job: Job, tracker: tracking.Run, report: Report, ranks: Ranks, shelf: S
     tracker.summarise({f"tune/{key}": value for key, value in facts.items() if isinstance(value, int | float)})
 
 
-def answer(job: Job, codes: Sequence[str], tracker: tracking.Run, report: Report, ranks: Ranks, shelf: Shelf) -> None:
+def answer(job: Job, codes: Sequence[str], report: Report, ranks: Ranks, shelf: Shelf) -> None:
     """Let the tuned (or the untuned) model answer the prompts in the languages `codes`, every rank one language at a time.
     What is answered stays answered, language by language."""
     from pinch import generation
@@ -117,15 +117,10 @@ def answer(job: Job, codes: Sequence[str], tracker: tracking.Run, report: Report
         if not cell.untuned:
             loaded = generation.attach(loaded, cell.folder)
             facts["adapter"] = generation.assert_adapter_active(loaded)
-        shown: list[tuple[str, str, str]] = []
         for code, answers in _answers(job, codes, loaded, report, ranks):
-            prompts = job.prompts[code]
             write_jsonl(cell.answers_path(code), answers)
-            facts["prompts"] = {**facts["prompts"], code: cells.store_prompts(workspace, code, prompts)}
+            facts["prompts"] = {**facts["prompts"], code: cells.store_prompts(workspace, code, job.prompts[code])}
             facts.save()
-            some = zip(prompts[: job.settings.tracking.answers], answers, strict=False)
-            shown += [(code, prompt.instruction, given.text) for prompt, given in some]
-    tracker.table("answers", ("language", "instruction", "answer"), shown)
 
 
 def _answers(
