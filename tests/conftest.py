@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-LONG = {"test_doors", "test_experiments", "test_human_page", "test_ranks", "test_wandb", "test_wandb_doors", "test_page"}
+LONG = {
+    "test_doors",
+    "test_experiments",
+    "test_human_page",
+    "test_ranks",
+    "test_wandb",
+    "test_wandb_doors",
+    "test_page",
+}
 """Modules whose tests take long."""
 
 

@@ -291,7 +291,7 @@ def test_readme_commands_run(door: Door, cache: Path) -> None:
         judge["judge=hf"].append(f"judge.model={next(cache.glob('embedded-*/config.json')).parent}")
         for script, *arguments in commands:
             name = script.removesuffix(".py")
-            own = any(argument.startswith(("data.corpus", "model.path")) for argument in arguments)
+            own = any(argument.startswith(("data.corpus", "model.path", "shares=")) for argument in arguments)
             extra = [setting for word in arguments for setting in judge.get(word, [])]
             if any(word.startswith("judge=") for word in arguments):
                 extra.append("tracking=off")  # the first evaluate has it

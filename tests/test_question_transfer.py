@@ -7,6 +7,7 @@ import pytest
 
 from matrix_study import square, study_of_scores, without
 from pinch import stats
+from pinch.analysis.extremes import extremes
 from pinch.analysis.matrices import monolingual_matrix
 from pinch.analysis.questions import transfer
 from pinch.analysis.study import Options, arrange
@@ -31,7 +32,7 @@ def ranked(prompts=60, seed=1, rates=(0.9, 0.5, 0.5, 0.2)):
 def test_best_and_worst_are_compared_where_both_are_strangers_and_corrected():
     study, family = ranked()
     matrix = monolingual_matrix(study, family, "monolingual", OPTIONS)
-    found = transfer.extremes(matrix, OPTIONS)
+    found = extremes(matrix, OPTIONS)
     assert (found.best, found.worst) == ("en", "ru")
     assert (found.languages, found.pairs, found.prompts) == (2, 6, 60)
     gaps = (matrix.points[0, [1, 2]] - matrix.points[3, [1, 2]]).mean(axis=0)
@@ -45,7 +46,7 @@ def test_best_and_worst_are_compared_where_both_are_strangers_and_corrected():
 def test_rows_that_are_equal_are_not_said_to_differ():
     study, family = ranked(seed=5, rates=(0.5, 0.5, 0.5, 0.5))
     matrix = monolingual_matrix(study, family, "monolingual", OPTIONS)
-    found = transfer.extremes(matrix, OPTIONS)
+    found = extremes(matrix, OPTIONS)
     assert found.gap > 0
     assert found.low <= 0 <= found.high
     text = transfer.look(study, family, OPTIONS).findings[0].points[2]
@@ -64,12 +65,12 @@ def test_only_rows_with_as_many_places_are_ranked():
     study = type(study)(study.cells, study.prompts, kept)
     matrix = monolingual_matrix(study, family, "monolingual", OPTIONS)
     assert matrix.row_places.tolist() == [3, 3, 3, 2]
-    assert transfer.extremes(matrix, OPTIONS).worst != "ru"
+    assert extremes(matrix, OPTIONS).worst != "ru"
 
 
 def test_two_languages_have_no_third_to_compare_them_in():
     study, family = study_of_scores(square(("en", "ar"), [1.0, 0.0]))
-    assert transfer.extremes(monolingual_matrix(study, family, "monolingual", OPTIONS), OPTIONS) is None
+    assert extremes(monolingual_matrix(study, family, "monolingual", OPTIONS), OPTIONS) is None
 
 
 def test_the_finding_has_mean_counts_and_mark_and_the_results_their_numbers():

@@ -154,8 +154,10 @@ def test_a_cell_that_is_tried_again_has_each_step_once(stub: Stub, tmp_path: Pat
 
 # --- a server that does not ------------------------------------------------------------------------------------------
 
+FAULTS = [pytest.param("hang", marks=pytest.mark.slow), "reset", pytest.param("error", marks=pytest.mark.slow)]
 
-@pytest.mark.parametrize("fault", ["hang", "reset", "error"])
+
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_server_that_is_down_costs_one_wait(fault: str, tmp_path: Path) -> None:
     with Stub(fault) as stub:
         told, said = tracked(tmp_path, "train-0", "train-1", "score-1", **stub.environment)
@@ -174,7 +176,7 @@ def test_a_server_that_is_down_costs_one_wait(fault: str, tmp_path: Path) -> Non
         assert "No runs to sync" in sync(tmp_path, stub)
 
 
-@pytest.mark.parametrize("fault", ["hang", "reset", "error"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_server_that_dies_under_a_run_costs_one_wait(fault: str, stub: Stub, tmp_path: Path) -> None:
     with process(tmp_path, "pause-0", "train-1", **stub.environment) as run:
         assert run.stdout is not None
@@ -224,6 +226,7 @@ def test_offline_runs_are_synced_without_duplicates(stub: Stub, tmp_path: Path) 
         assert (run_of(stub, tmp_path, 2).exit_code, steps(run_of(stub, tmp_path, 2))) == (1, [1])
 
 
+@pytest.mark.slow
 def test_scores_after_a_sync_join_the_run(stub: Stub, tmp_path: Path) -> None:
     tracked(tmp_path, "train-0")
     sync(tmp_path, stub)

@@ -18,6 +18,7 @@ def stub() -> Iterator[Stub]:
         yield served
 
 
+@pytest.mark.slow
 def test_a_study_finds_its_way_once_there_is_a_key(stub: Stub, cache: Path, tmp_path: Path) -> None:
     quick = [*QUICK, "tuning=full", "tuning.lr=0.02", "tracking.group=mine"]
     assert door(tmp_path, cache, "train", "-m", "languages=one,two", "mixture.fraction=1", *quick).returncode == 0

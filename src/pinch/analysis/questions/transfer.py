@@ -4,14 +4,12 @@ In: a study. Out: the matrix against the monolingual model of the language asked
 what their places, their mean and their rows say (the paper's figures 1 and 10).
 """
 
-import itertools
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from pinch import stats
 from pinch.analysis import places
+from pinch.analysis.extremes import Extremes, common, extremes
 from pinch.analysis.figures.maps import draw_matrix
 from pinch.analysis.matrices import PAR, Matrix, blocks, monolingual_matrix, over_places
 from pinch.analysis.sections import Exhibit, Finding, Gap, Result, Section
@@ -25,26 +23,6 @@ TITLES = {
 EXPERIMENTS = {"monolingual_heatmap": "monolingual", "monolingual_heatmap_base": "versus_base"}
 LOW_MARK = 30.0
 """The score that the paper measures transfer by: even its poorest tuning language is over it in most languages."""
-
-
-@dataclass(frozen=True)
-class Extremes:
-    """The rows with the highest and the lowest mean and their difference in the languages that both are asked in.
-
-    `low` and `high` hold for all `pairs` of rows at once, `p` is corrected for as many, so both allow for having picked
-    the two; `told` is how many pairs of rows are distinguishable after correction."""
-
-    best: str
-    worst: str
-    gap: float
-    low: float
-    high: float
-    p: float
-    detectable: float
-    prompts: int
-    languages: int
-    pairs: int
-    told: int
 
 
 def look(study: Study, family: Family, options: Options) -> Section:
@@ -69,37 +47,6 @@ def look(study: Study, family: Family, options: Options) -> Section:
         section.findings.append(finding)
         section.results.extend(results)
     return section
-
-
-def extremes(matrix: Matrix, options: Options) -> Extremes | None:
-    """Of the rows that have as many places as any; None with fewer than two of them, or without common languages."""
-    full = np.flatnonzero(matrix.row_places == matrix.row_places.max())
-    pairs = [pair for pair in itertools.combinations(full.tolist(), 2) if _common(matrix, *pair).any()]
-    if not pairs:
-        return None
-    best, worst = (int(full[at]) for at in (matrix.row_means[full].argmax(), matrix.row_means[full].argmin()))
-    picked = (min(best, worst), max(best, worst))
-    if picked not in pairs:
-        return None
-    gaps = np.stack([_row_gap(matrix, *pair) for pair in pairs], axis=1)
-    bands = stats.bands(gaps, options.confidence, options.resamples, options.seed)
-    none = np.zeros(len(gaps))
-    p = stats.holm(np.array([stats.paired(gap, none, options.confidence).p for gap in gaps.T]))
-    at, sign = pairs.index(picked), 1 if picked == (best, worst) else -1
-    low, high = sorted((sign * float(bands.low[at]), sign * float(bands.high[at])))
-    return Extremes(
-        matrix.rows[best],
-        matrix.rows[worst],
-        sign * float(bands.mean[at]),
-        low,
-        high,
-        float(p[at]),
-        places.detectable_at(float(bands.se[at]), bands.critical),
-        int(np.isfinite(gaps[:, at]).sum()),
-        int(_common(matrix, *picked).sum()),
-        len(pairs),
-        int((p <= 1 - options.confidence).sum()),
-    )
 
 
 def by_seed(study: Study, matrix: Matrix) -> Array:
@@ -237,13 +184,13 @@ def _rows_by_seed(study: Study, matrix: Matrix, picked: Extremes) -> str:
     seeds = sorted(set(matrix.seed_names[best]) & set(matrix.seed_names[worst]))
     if len(seeds) < 2:
         return ""
-    common = _common(matrix, best, worst)
+    both = common(matrix, best, worst)
     gaps = []
     for seed in seeds:
         rows = []
         for r in (best, worst):
             at = np.zeros_like(matrix.free)
-            at[r] = common
+            at[r] = both
             rows.append(_of_seed(study, matrix, seed, at))
         gaps.append(float(np.nanmean(rows[0] - rows[1])))
     return f"; by seed {', '.join(signed(gap) for gap in gaps)}"
@@ -265,15 +212,3 @@ def _seeds(found: stats.SeedVariance) -> str:
         f"[{both.low:.1f}, {both.high:.1f}] ({counted(found.seeds, 'seed')}, {counted(found.prompts, 'prompt')}; standard "
         f"deviation over seeds {found.seed_sd:.1f} [{low:.1f}, {high:.1f}] points)"
     )
-
-
-def _common(matrix: Matrix, one: int, other: int) -> NDArray[np.bool_]:
-    """The columns in which two rows both have a place that is averaged."""
-    found: NDArray[np.bool_] = matrix.free[one] & matrix.free[other]
-    return found
-
-
-def _row_gap(matrix: Matrix, one: int, other: int) -> Array:
-    """How much a row is better than another for every prompt, averaged over the languages that both are asked in."""
-    common = _common(matrix, one, other)
-    return over_places(matrix.points[one][common] - matrix.points[other][common])
