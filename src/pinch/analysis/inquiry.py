@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pinch.analysis import curves
 from pinch.analysis.curves import Curve
-from pinch.analysis.questions import answered, judging, relatives, transfer
+from pinch.analysis.questions import answered, confounds, judging, relatives, transfer
 from pinch.analysis.questions.count import section as count
 from pinch.analysis.questions.learning import section as learning
 from pinch.analysis.questions.pairs import section as pairs
@@ -29,6 +29,7 @@ TITLES = {
     "relatives": "Similar languages",
     "pretraining": "The share of the pre-training data",
     "answered": "The language of the answers",
+    "confounds": "Language and length in the scores",
     "learning": "Tuning",
     "judging": "The judge",
 }
@@ -111,6 +112,7 @@ def _looks(
         "relatives": lambda: relatives.look(study, family, options),
         "pretraining": lambda: pretraining.look(study, family, options, shares),
         "answered": lambda: answered.look(study, family, shown, options),
+        "confounds": lambda: confounds.look(study, family, shown, options),
         "learning": lambda: learning.look(study, family, shown, options),
     }
 

@@ -38,12 +38,16 @@ class Sheet:
 
     `score` is 100 win, 50 tie, 0 loss, NaN when invalid, and all NaN when most items of the sheet are or some are not
     judged yet; `exact` and `right_language` are 100 or 0 (an answer whose language is undecided is not in the language
-    asked); `chrf` is 0..100. `answered_in` counts the identified languages."""
+    asked); `in_language` is 1, 0, or NaN where that is undecided; `chrf` is 0..100; `length` and `reference_length` are in
+    characters, NaN where they were not kept. `answered_in` counts the identified languages."""
 
     score: Array
     exact: Array
     right_language: Array
+    in_language: Array
     chrf: Array
+    length: Array
+    reference_length: Array
     outcomes: Counter[str]
     answered_in: Counter[str]
     reference_cell: str
@@ -136,7 +140,8 @@ def arrange(judged: Iterable[tuple[Cell, Sequence[Item]]]) -> Study:
 
 
 def _sheet(items: Sequence[Item], index: dict[str, int]) -> Sheet:
-    arrays = {name: np.full(len(index), np.nan) for name in ("score", "exact", "right_language", "chrf")}
+    names = ("score", "exact", "right_language", "in_language", "chrf", "length", "reference_length")
+    arrays = {name: np.full(len(index), np.nan) for name in names}
     for item in items:
         at = index[item.prompt]
         if item.score is not None:
@@ -146,6 +151,10 @@ def _sheet(items: Sequence[Item], index: dict[str, int]) -> Sheet:
         if item.chrf is not None:
             arrays["chrf"][at] = item.chrf
         arrays["right_language"][at] = 100.0 * bool(item.right_language)
+        if item.right_language is not None:
+            arrays["in_language"][at] = float(item.right_language)
+        if item.length or item.reference_length:
+            arrays["length"][at], arrays["reference_length"][at] = item.length, item.reference_length
     outcomes = Counter(item.outcome for item in items)
     valid = sum(item.score is not None for item in items)
     if not scoring.enough(valid, outcomes["invalid"], outcomes["unjudged"]):
