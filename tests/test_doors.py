@@ -409,6 +409,7 @@ def test_cell_files_run_anywhere(door: Door, cache: Path, tmp_path: Path) -> Non
     assert done.stderr.startswith(f"error: {tmp_path}: no cell file")
 
 
+@pytest.mark.slow
 def test_another_launcher_runs_the_same_cells(door: Door, tmp_path: Path) -> None:
     sweep = ["-m", "languages=one,two", "mixture.fraction=0,1", *QUICK, "languages.evaluation=[en]", "tracking=off"]
     done = door("train", *sweep, "hydra/launcher=basic")
@@ -443,6 +444,7 @@ def test_the_shell_completes_groups_and_settings(typed: str, offered: set[str]) 
     assert set(done.stdout.split()) == offered
 
 
+@pytest.mark.slow
 def test_cells_of_two_devices_are_the_cells_of_one(door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one multirun, with what another job left in the environment: same ids, steps, adapters, and a W&B run a cell."""
     from safetensors.numpy import load_file
