@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import made_up
 from fake_study import Shape, build
 from pinch.analysis.study import Metric, arrange, families
 from pinch.cells import role, tuning_base
@@ -110,3 +111,16 @@ def test_families_hold_cells_that_differ_in_mixture_and_seed_only(small, tmp_pat
 def test_one_family_needs_no_more_than_model_and_method(small):
     study = arrange((cell, read_jsonl(cell.items_path("reference"), lambda row: Item(**row))) for cell in small)
     assert [family.label for family in families(study)] == ["embedded (lora)"]
+
+
+def test_prompts_that_only_some_cells_were_asked_are_missing_in_the_others():
+    one, other = made_up.cell({"en": 10}), made_up.cell({"ar": 10})
+    few = made_up.items(one, ["en"], 2, lambda code, n: 1.0)
+    more = made_up.items(other, ["en"], 4, lambda code, n: n % 2)
+    study = arrange([(one, few[1:]), (other, more), (one, [])])
+    assert study.prompts == ("p0", "p1", "p2", "p3")
+    sheet = study.sheets[one.id, "monolingual", "en"]
+    for values in (sheet.score, sheet.in_language * 100):
+        assert np.array_equal(values, [np.nan, 100, np.nan, np.nan], equal_nan=True)
+    assert sheet.prompts == 1
+    assert study.sheets[other.id, "monolingual", "en"].score.tolist() == [0, 100, 0, 100]

@@ -8,7 +8,7 @@ prompt by prompt, and the prompts are what intervals are made of.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -65,6 +65,10 @@ class Sheet:
     def values(self, metric: Metric) -> Array:
         array: Array = getattr(self, metric.value)
         return array
+
+
+ARRAYS = ("score", "exact", "right_language", "in_language", "chrf", "length", "reference_length")
+"""Fields of a `Sheet` with one number per prompt."""
 
 
 @dataclass(frozen=True)
@@ -126,22 +130,39 @@ def table_order(language: str) -> tuple[int, str]:
 
 
 def arrange(judged: Iterable[tuple[Cell, Sequence[Item]]]) -> Study:
-    """Items as a study. Cells without items are left out; of two items of the same place the later one counts."""
-    places: dict[tuple[str, str, str], dict[str, Item]] = {}
+    """Items as a study. Cells without items are left out; of two items of the same place the later one counts, of two lists
+    of the same cell the later. Items are not kept: of a large study they would take gigabytes."""
+    sheets: dict[tuple[str, str, str], Sheet] = {}
+    names: dict[tuple[str, str, str], tuple[str, ...]] = {}
     cells = []
     for cell, items in judged:
+        places: dict[tuple[str, str, str], dict[str, Item]] = defaultdict(dict)
         for item in items:
-            places.setdefault((cell.id, item.against, item.language), {})[item.prompt] = item
+            places[cell.id, item.against, item.language][item.prompt] = item
         if items:
             cells.append(cell)
-    prompts = tuple(sorted({name for place in places.values() for name in place}))
-    index = {name: number for number, name in enumerate(prompts)}
-    return Study(tuple(cells), prompts, {key: _sheet(list(place.values()), index) for key, place in places.items()})
+        own = tuple(sorted({name for place in places.values() for name in place}))
+        names |= dict.fromkeys(places, own)
+        index = {name: number for number, name in enumerate(own)}
+        sheets |= {key: _sheet(list(place.values()), index) for key, place in places.items()}
+    prompts = tuple(sorted(set[str]().union(*names.values())))
+    return Study(tuple(cells), prompts, {key: _spread(sheet, names[key], prompts) for key, sheet in sheets.items()})
+
+
+def _spread(sheet: Sheet, own: tuple[str, ...], prompts: tuple[str, ...]) -> Sheet:
+    """A sheet over a cell's own prompts as one over all prompts of the study."""
+    if own == prompts:
+        return sheet
+    at = np.searchsorted(np.array(prompts), np.array(own))
+    arrays: dict[str, Any] = {}
+    for name in ARRAYS:
+        arrays[name] = np.full(len(prompts), np.nan)
+        arrays[name][at] = getattr(sheet, name)
+    return replace(sheet, **arrays)
 
 
 def _sheet(items: Sequence[Item], index: dict[str, int]) -> Sheet:
-    names = ("score", "exact", "right_language", "in_language", "chrf", "length", "reference_length")
-    arrays = {name: np.full(len(index), np.nan) for name in names}
+    arrays = {name: np.full(len(index), np.nan) for name in ARRAYS}
     for item in items:
         at = index[item.prompt]
         if item.score is not None:
