@@ -19,6 +19,7 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 DOORS = {"train": config.TrainConfig, "evaluate": config.EvaluateConfig, "analyze": config.AnalyzeConfig}
 NEEDS = {
     "model=hf": ["model.path=somewhere"],
+    "data=hub": ["data.table.path=x"],
     "data=jsonl": ["data.corpus=somewhere", "data.prompts=somewhere"],
     "judge=api": ["judge.model=some-model"],
     "judge=hf": ["judge.model=somewhere"],

@@ -1,4 +1,4 @@
-"""Corpora: the embedded world, a user's JSONL files, and what is said of bad ones."""
+"""Corpora: the embedded world, a user's JSONL files, what is said of bad ones, and what every source is sifted by."""
 
 import json
 import os
@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 
 from pinch import cells, corpora
-from pinch.config import DataConfig, DataSource
+from pinch.config import DataConfig, DataSource, Missing, Overlap
 from pinch.errors import UserError
 
 ROW = {"id": "a", "language": "en", "instruction": "Say hello", "response": "Hello"}
 PROMPT = {"id": "p", "language": "en", "instruction": "Say bye", "reference": "Bye"}
+
+SAID = [{"role": "user", "content": "Say hello"}, {"role": "assistant", "content": "Hello"}]
+SHORT_TALK = {"id": "a", "language": "en", "messages": SAID}
+TALK = {**SHORT_TALK, "messages": SAID + SAID}
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def write(path: Path, *rows: dict[str, Any]) -> Path:
@@ -132,6 +137,8 @@ def test_a_missing_file_is_said_every_time_until_it_is_there(tmp_path: Path) -> 
         ([ROW], [{**PROMPT, "id": "a"}], "is an id of the corpus too"),
         ([ROW], [{**PROMPT, "instruction": "Say hello"}], "word for word"),
         ([], None, "no rows in it"),
+        ([TALK], None, "1 of 1 rows are conversations of several turns, row 1 the first"),
+        ([{**SHORT_TALK, "messages": []}], None, "line 1: a conversation must be a list"),
     ],
 )
 def test_bad_files(tmp_path: Path, rows: list[Any], prompts: list[Any] | None, words: str) -> None:
@@ -155,3 +162,130 @@ def test_a_file_named_after_no_language(tmp_path: Path) -> None:
     prompts = write(tmp_path / "prompts.jsonl", PROMPT)
     with pytest.raises(UserError, match="the file's name: unknown language 'engl'"):
         corpora.load(DataConfig("mine", DataSource.jsonl, str(tmp_path / "corpus"), str(prompts)))
+
+
+def test_conversations_of_one_turn(tmp_path: Path) -> None:
+    other = [{"from": "human", "value": "Say hello"}, {"from": "gpt", "value": "Hello"}]
+    plain = load(tmp_path, [ROW])
+    for number, messages in enumerate((SAID, other, ["Say hello", "Hello"])):
+        made = load(tmp_path / str(number), [{"id": "a", "language": "en", "messages": messages}])
+        assert made.examples == plain.examples
+        assert made.fingerprint == plain.fingerprint
+
+
+def test_several_turns_are_counted(tmp_path: Path) -> None:
+    rows = [SHORT_TALK, {**TALK, "id": "b"}, {**TALK, "id": "c"}]
+    with pytest.raises(
+        UserError, match=r"corpus\.jsonl: 2 of 3 rows are conversations of several turns, row 2 the first"
+    ):
+        load(tmp_path, rows)
+
+
+# --- what every source is sifted by ------------------------------------------------------------------------------------
+
+LONG = "Which planets of the solar system have rings around them?"
+
+
+def sifted(tmp_path: Path, rows: list[dict[str, Any]], prompts: list[dict[str, Any]], **wish: Any) -> corpora.Corpus:
+    corpus, asked = write(tmp_path / "corpus.jsonl", *rows), write(tmp_path / "prompts.jsonl", *prompts)
+    return corpora.load(DataConfig("mine", DataSource.jsonl, str(corpus), str(asked), **wish))
+
+
+def both(
+    name: str, instruction: str = "Say hello", response: str = "Hello", fi: str | None = None
+) -> list[dict[str, Any]]:
+    said = {"id": name, "instruction": instruction}
+    return [{**said, "language": "en", "response": response}, {**said, "language": "fi", "response": fi or response}]
+
+
+def test_lengths_count_in_every_language(tmp_path: Path) -> None:
+    rows = [*both("a"), *both("b", response="Hello" * 9), *both("c", fi="Moi"), *both("d", "Say" * 30)]
+    corpus = sifted(tmp_path, rows, [PROMPT], min_chars=4, max_chars=40)
+    assert {code: list(found) for code, found in corpus.examples.items()} == {"en": ["a"], "fi": ["a"]}
+    assert corpus.losses == {"ids of another length": 3}
+    assert corpus.notes == (f"{corpus.where}: 3 ids of another length: left out",)
+    assert corpus.fingerprint == sifted(tmp_path / "a", both("a"), [PROMPT]).fingerprint
+    with pytest.raises(UserError, match=r"nothing is left without 4 ids of another length"):
+        sifted(tmp_path, rows, [PROMPT], min_chars=400)
+
+
+def test_overlap_with_the_prompts_is_reported_or_dropped(tmp_path: Path) -> None:
+    rows = [*both("a"), *both("b", LONG.upper()), *both("c", LONG + " Why"), *both("d", LONG[:20])]
+    asked = [{"id": "p", "language": "en", "instruction": LONG}]
+    said = sifted(tmp_path, rows, asked)
+    assert set(said.ids()) == {"a", "b", "c", "d"}
+    assert len(said.notes) == 1
+    assert (
+        "2 ids have an instruction that is an evaluation prompt but for case and punctuation (1) or nearly one (1)"
+        in said.notes[0]
+    )
+    dropped = sifted(tmp_path, rows, asked, overlap=Overlap.drop)
+    assert set(dropped.ids()) == {"a", "d"}
+    assert list(dropped.losses.values()) == [1, 1]
+    assert set(sifted(tmp_path, rows, asked, overlap=Overlap.drop, near=1.0).ids()) == {"a", "c", "d"}
+    same = [*both("a"), *both("b", LONG)]
+    with pytest.raises(UserError, match="word for word"):
+        sifted(tmp_path, same, asked)
+    assert sifted(tmp_path, same, asked, overlap=Overlap.drop).ids() == ("a",)
+
+
+def test_a_language_that_sifting_empties_is_gone(tmp_path: Path) -> None:
+    rows = [*both("a", LONG), {**ROW, "id": "b"}]
+    corpus = sifted(tmp_path, rows, [{"id": "p", "language": "fi", "instruction": LONG}], overlap=Overlap.drop)
+    assert corpus.ids() == ("b",)
+    assert corpus.losses["languages without examples after that (fi)"] == 1
+
+
+def test_ids_that_a_language_lacks(tmp_path: Path) -> None:
+    rows = [*both("a"), {**ROW, "id": "b"}, {**ROW, "id": "a", "language": "de"}, {**ROW, "id": "b", "language": "de"}]
+    kept = sifted(tmp_path, rows, [PROMPT])
+    assert (kept.ids(), set(kept.examples)) == (("a",), {"en", "fi", "de"})
+    assert kept.notes == (f"{kept.where}: 1 ids are not in every language and were left out",)
+    fewer = sifted(tmp_path, rows, [PROMPT], missing=Missing.drop_languages)
+    assert (fewer.ids(), set(fewer.examples)) == (("a", "b"), {"en", "de"})
+    assert fewer.losses == {"languages that lack ids (fi)": 1}
+    with pytest.raises(
+        UserError, match=r"not every id is in every language: fi lacks b; add them, or set data\.missing"
+    ):
+        sifted(tmp_path, rows, [PROMPT], missing=Missing.fail)
+    assert sifted(tmp_path, both("a"), [PROMPT], missing=Missing.fail).ids() == ("a",)
+
+
+def test_the_embedded_world_is_like_its_prompts_on_purpose() -> None:
+    assert corpora.load(DataConfig()).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [({"near": 0.0}, "data.near=0.0"), ({"min_chars": 0}, "1 or more"), ({"max_chars": 0}, "1 or more")],
+)
+def test_limits_of_sifting(wish: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        DataConfig(**wish)
+
+
+def test_real_conversations_and_prompts(tmp_path: Path) -> None:
+    """Real long answers in five languages, their first turns as messages, beside 200 real questions in 17."""
+    source, asked = DATA / "mtbench_6lang_qwen2.jsonl", DATA / "multiq_200x17.jsonl"
+    if not source.exists():
+        pytest.skip(f"{source} is not there: real data is not part of the repository")
+    rows = [json.loads(line) for line in source.read_text(encoding="utf-8").split("\n") if line]
+    talks = [
+        {"id": row["question_id"], "language": row["lang"], "messages": [row["turns"][0], row["answers"][0]]}
+        for row in rows
+        if row["lang"] != "ja"
+    ]
+    questions = [json.loads(line) for line in asked.read_text(encoding="utf-8").split("\n") if line]
+    prompts = [
+        {"id": row["id"], "language": code, "instruction": row[code]}
+        for row in questions
+        for code in ("en", "ru", "zh")
+    ]
+    corpus = sifted(tmp_path, talks, prompts)
+    assert set(corpus.examples) == {"en", "de", "fr", "zh-Hans", "ru"}
+    ids = {code: {row["question_id"] for row in rows if row["lang"] == code} for code in ("en", "de", "fr", "zh", "ru")}
+    assert corpus.ids() == tuple(sorted(map(str, set.intersection(*ids.values()))))
+    assert corpus.left_out() == len(set.union(*ids.values())) - len(corpus.ids()) > 0
+    fewer = sifted(tmp_path, talks, prompts, missing=Missing.drop_languages)
+    assert len(fewer.ids()) == len(ids["en"]) > len(corpus.ids())
+    assert not corpus.overlap(0.8)[0]

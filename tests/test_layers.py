@@ -13,7 +13,7 @@ LAYERS = (
     ("pure", {"mixture", "scoring", "stats", "identify", "panels", "agreement", "diagnostics"}),
     (
         "edges",
-        {"embedded", "corpora", "frames", "models", "cells", "ranks", "slots", "tracking", "alpaca"},
+        {"embedded", "corpora", "frames", "models", "refusals", "cells", "ranks", "slots", "tracking", "alpaca"},
     ),
     (
         "stages",

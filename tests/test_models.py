@@ -203,7 +203,7 @@ def test_an_end_token_that_the_model_lacks_is_refused(tmp_path: Path) -> None:
 
     folder = make_folder(tmp_path / "m")
     tokenizer = make_tokenizer()
-    tokenizer.add_tokens([f"new{number}" for number in range(20)])
+    tokenizer.add_tokens([f"new{number}" for number in range(20)], special_tokens=True)
     tokenizer.pad_token = "new19"
     tokenizer.save_pretrained(folder)
     loaded = models.load(hf(folder), str(folder), torch.device("cpu"))

@@ -11,6 +11,18 @@ WORDS = {
 }
 ASK = {"en": "What is {}?", "es": "¿Qué es {}?", "ru": "Что такое {}?"}
 
+KINDS = {
+    "llama": "LlamaConfig",
+    "qwen2": "Qwen2Config",
+    "qwen3": "Qwen3Config",
+    "mistral": "MistralConfig",
+    "gemma3_text": "Gemma3TextConfig",
+    "smollm3": "SmolLM3Config",
+    "apertus": "ApertusConfig",
+    "cohere2": "Cohere2Config",
+}
+"""Model types that take the same sizes by the same names, and their config classes."""
+
 CHAT = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
@@ -41,12 +53,23 @@ def make_tokenizer(size: int = 512) -> Any:
 
 
 def make_config(kind: str, vocabulary: int, **changes: Any) -> Any:
-    """A config of the kind llama, qwen2, qwen3, gpt2 or mistral; two layers, grouped keys where the kind has them."""
-    from transformers import GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+    """A config of a model type of transformers (KINDS, or gpt2, bloom, gemma3); two layers, grouped keys where the kind has
+    them; of two layers with a window, the second sees everything."""
+    import transformers
 
     common: dict[str, Any] = {"vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
     if kind == "gpt2":
-        return GPT2Config(**common | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256} | changes)
+        own: dict[str, Any] = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256}
+        return transformers.GPT2Config(**common | own | changes)
+    if kind == "bloom":
+        own = {"hidden_size": 32, "n_layer": 2, "n_head": 4, "initializer_range": 0.2}
+        return transformers.BloomConfig(**common | own | changes)
+    if kind == "gemma3":  # images and text
+        text = make_config("gemma3_text", vocabulary, **changes)
+        sight = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+        sight |= {"image_size": 28, "patch_size": 14}
+        tokens = {"image_token_index": 3, "boi_token_index": 4, "eoi_token_index": 5, "mm_tokens_per_image": 4}
+        return transformers.Gemma3Config(text_config=text.to_dict(), vision_config=sight, **tokens)
     shape: dict[str, Any] = {
         "hidden_size": 32,
         "intermediate_size": 64,
@@ -57,10 +80,15 @@ def make_config(kind: str, vocabulary: int, **changes: Any) -> Any:
         "tie_word_embeddings": True,
         "initializer_range": 0.2,  # larger than usual, so that a leak between documents shows
     }
-    classes = {"llama": LlamaConfig, "qwen2": Qwen2Config, "qwen3": Qwen3Config, "mistral": MistralConfig}
-    if kind == "qwen3":
-        shape["head_dim"] = 8
-    return classes[kind](**common | shape | changes)
+    windows = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 8}
+    own = {
+        "qwen3": {"head_dim": 8},
+        "gemma3_text": {"head_dim": 8, "query_pre_attn_scalar": 8} | windows,
+        "cohere2": windows,
+        "smollm3": {"no_rope_layers": [1, 0]},
+        "apertus": {"rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0}},
+    }.get(kind, {})
+    return getattr(transformers, KINDS[kind])(**common | shape | own | changes)
 
 
 def make_folder(folder: Path, kind: str = "llama", **changes: Any) -> Path:

@@ -74,7 +74,7 @@ def distinct(jobs: Iterable[Job]) -> list[Job]:
 
 def prepare(settings: TrainConfig) -> Job:
     """Check the settings and say which cell they mean. Raises UserError for whatever cannot be trained."""
-    corpus = corpora.load(settings.data)
+    corpus = corpora.load(settings.data, settings.cache_folder())
     plan = draw(settings, corpus)
     prompts = corpus.prompts_in(settings.languages.evaluation or corpus.evaluation or sorted(corpus.prompts))
     cell = cells.define(

@@ -18,16 +18,18 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pinch import refusals
 from pinch.config import Accelerator, DType, ModelConfig, ModelSource, TrainerConfig
 from pinch.errors import UserError, did_you_mean
 from pinch.frames import Encoded, Frame, make_frame
+from pinch.refusals import explained, hushed
 from pinch.stamps import Stamp, stamps
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["Encoded", "Frame", "Loaded", "device", "fingerprint", "load", "locate", "twin"]
+__all__ = ["Encoded", "Frame", "Loaded", "device", "explained", "fingerprint", "hushed", "load", "locate", "twin"]
 
 WEIGHTS = (".safetensors", ".bin")
 READ = (*WEIGHTS, ".json", ".jinja", ".model", ".txt", ".tiktoken")
@@ -170,49 +172,61 @@ def _content(path: Path) -> str:
 
 def load(model: ModelConfig, location: str, device: "torch.device", place: "torch.device | None" = None) -> Loaded:
     """Model, tokenizer and frame from what `locate` gave, to compute on `device`; its weights lie in the memory of `place`,
-    if that is another. Raises UserError, one line, for whatever cannot be loaded."""
-    from transformers import AutoTokenizer
-
+    if that is another. Raises UserError, one line, for whatever cannot be loaded; what can be told without the weights is
+    told before they are read."""
     where = model.name if model.source is ModelSource.embedded else location
     revision = None if Path(location).is_dir() else model.revision
     with explained(where):
-        tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
         config = _causal_config(location, revision, where)
+        tokenizer = _tokenizer(location, revision, where)
+    context, frame = _context(model, config, where), make_frame(tokenizer, model.template, where)
+    with explained(where):
         net = load_weights(location, config, _dtype(model.dtype, device), place or device, revision)
-    _refuse_bidirectional(net, where)
-    frame = make_frame(tokenizer, model.template, where)
+    refusals.refuse_bidirectional(net, where)
     embeddings: Any = net.get_input_embeddings()
     size = embeddings.weight.shape[0]
-    if frame.end >= size:
-        raise UserError(
-            f"{where}: answers end with token {frame.end}, but the model has {size} tokens; give it its own tokenizer"
-        )
+    refusals.refuse_foreign(tokenizer, frame.end, size, where)
     pad = tokenizer.pad_token_id  # masked everywhere, but looked up: some tokenizers name one that the model lacks
     pad = frame.end if pad is None or pad >= size else int(pad)
-    return Loaded(net, tokenizer, frame, place or device, _context(model, config, where), pad)
-
-
-def _refuse_bidirectional(net: "PreTrainedModel", where: str) -> None:
-    """transformers offers encoders such as BERT as language models too; in those, later tokens change earlier logits."""
-    import torch
-
-    with torch.no_grad():
-        one, other = (
-            net(input_ids=torch.tensor([[1, 2, 3, last]], device=net.device)).logits[0, :3] for last in (4, 5)
-        )
-    if (one - other).abs().max() > 0.1 * one.abs().max():  # rounding is far below, even in bf16
-        raise UserError(f"{where}: its tokens see later ones, it is no causal language model; give another")
+    return Loaded(net, tokenizer, frame, place or device, context, pad)
 
 
 def load_weights(
     location: str, config: "PreTrainedConfig", dtype: "torch.dtype", device: "torch.device", revision: str | None = None
 ) -> "PreTrainedModel":
-    """The network alone: in eval mode, every weight frozen."""
+    """The network alone: in eval mode, every weight frozen. Of a model that also sees images, only what reads and writes
+    text. Raises UserError when the files lack some of its weights."""
     from transformers import AutoModelForCausalLM
 
-    net: Any = AutoModelForCausalLM.from_pretrained(location, config=config, dtype=dtype, revision=revision)
-    loaded: PreTrainedModel = net.requires_grad_(False).to(device).eval()
+    auto: Any = AutoModelForCausalLM
+    with refusals.no_conversion():
+        net, found = auto.from_pretrained(
+            location, config=config, dtype=dtype, revision=revision, output_loading_info=True
+        )
+    refusals.refuse_incomplete(net, found["missing_keys"], location)
+    loaded: PreTrainedModel = _text_part(net).requires_grad_(False).to(device).eval()
     return loaded
+
+
+def _text_part(net: Any) -> Any:
+    """The language model inside of a network of several kinds of input: adapters for all linear layers would otherwise go
+    to the layers that look at images, too, which no text ever reaches."""
+    import torch
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM
+
+    config = net.config.get_text_config()
+    if config is net.config or type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return net
+    auto: Any = AutoModelForCausalLM
+    with torch.device("meta"):  # a shell without memory, which takes over the weights that are there
+        shell = auto.from_config(config)
+    decoder = net.get_decoder()
+    if type(shell.base_model) is not type(decoder):
+        return net
+    setattr(shell, shell.base_model_prefix, decoder)
+    shell.set_output_embeddings(net.get_output_embeddings())
+    shell.config, shell.generation_config = decoder.config, net.generation_config
+    return shell
 
 
 def twin(net: "PreTrainedModel") -> "PreTrainedModel":
@@ -243,6 +257,21 @@ def _causal_config(location: str, revision: str | None, where: str) -> "PreTrain
     return config
 
 
+def _tokenizer(location: str, revision: str | None, where: str) -> "PreTrainedTokenizerBase":
+    from transformers import AutoTokenizer
+
+    try:
+        found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(location, revision=revision)
+    except Exception as error:
+        if refusals.of_the_hub(error):
+            raise
+        raise UserError(
+            f"{where}: no tokenizer there that can be read ({refusals.first_line(error)}); save the model's own into a "
+            "folder with the model, and give that as model.path"
+        ) from None
+    return found
+
+
 def _dtype(dtype: DType, device: "torch.device") -> "torch.dtype":
     import torch
 
@@ -256,33 +285,3 @@ def _context(model: ModelConfig, config: "PreTrainedConfig", where: str) -> int:
     if model.context is not None and model.context > limit:
         raise UserError(f"model.context={model.context}: {where} holds {limit} tokens at most; give that or less")
     return model.context or int(limit)
-
-
-@contextmanager
-def explained(where: str) -> Iterator[None]:
-    """Turn what transformers raises while loading into one line, and keep its bars and reports off the terminal."""
-    try:
-        with hushed():
-            yield
-    except UserError:
-        raise
-    except Exception as error:  # files of strangers through four libraries: any type of error may come
-        line = " ".join(str(error).split())[:300]
-        raise UserError(f"{where}: cannot be loaded ({line}); check model.path and model.revision") from error
-
-
-@contextmanager
-def hushed() -> Iterator[None]:
-    """Keep transformers' progress bars and reports off the terminal; its errors stay."""
-    from transformers.utils import logging as transformers_logging
-
-    logging: Any = transformers_logging
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

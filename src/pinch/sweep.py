@@ -7,7 +7,7 @@ cell that fails does not stop the rest, and a table says how it went.
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,18 +42,23 @@ def sweep(wishes: Sequence[Wish], console: Console | None = None) -> int:
         for job in jobs:
             console.print(job.cell.id, soft_wrap=True, highlight=False)
             console.print(mixture_table(job))
+        _say_losses(jobs, console)
         return 0
     if settings[0].plan.show is PlanShow.files:
         for job in jobs:
             if not job.done():
                 print(cellfile.write(job))
         return 0
-    for where, number in {job.corpus.where: job.corpus.left_out() for job in jobs if job.plan.languages}.items():
-        if number:
-            console.print(f"note: {where}: {number} ids are not in every language and were left out", soft_wrap=True)
+    _say_losses(jobs, console)
     results = Sweep(jobs, settings[0].sweep, console).run()
     console.print(summary(results, asked=len(wishes)))
     return 1 if any(result.state in ("failed", "left") for result in results) else 0
+
+
+def _say_losses(jobs: Iterable[Job], console: Console) -> None:
+    """What the corpora lost, and what their prompts share with them."""
+    for note in dict.fromkeys(note for job in jobs if job.plan.languages for note in job.corpus.notes):
+        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _plan(wishes: Sequence[Wish], form: PlanShow, console: Console) -> int:

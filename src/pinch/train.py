@@ -7,7 +7,6 @@ it alone writes and tells.
 
 import gc
 import importlib.metadata
-import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pinch import __version__, cells, models, tracking
-from pinch.config import Strategy, TrainConfig
+from pinch.config import Strategy
 from pinch.errors import CellError
 from pinch.jobs import Job
 from pinch.models import Loaded
@@ -161,7 +160,7 @@ def load(job: Job, report: Report, ranks: Ranks, shelf: Shelf) -> Loaded:
 
     settings = job.settings
     location = ranks.agree(
-        lambda: models.locate(settings.model, cache(settings), lambda share, what: report(what, share))
+        lambda: models.locate(settings.model, settings.cache_folder(), lambda share, what: report(what, share))
     )
     device = models.device(settings.trainer)
     place = torch.device("cpu") if ranks.spread_on else device
@@ -171,11 +170,6 @@ def load(job: Job, report: Report, ranks: Ranks, shelf: Shelf) -> Loaded:
         gc.collect()  # never two models at once
         shelf.loaded, shelf.key = models.load(settings.model, location, device, place), key
     return shelf.loaded
-
-
-def cache(settings: TrainConfig) -> Path:
-    """Where models made on this machine are kept."""
-    return Path(settings.cache or os.environ.get("PINCH_CACHE") or Path.home() / ".cache" / "pinch").expanduser()
 
 
 def versions() -> dict[str, str]:

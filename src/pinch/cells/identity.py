@@ -16,7 +16,9 @@ from pinch.frames import NEUTRAL
 
 IDENTITY = {
     "model": {"dtype", "template", "context", "lora_lr", "full_lr", "source", "path", "revision"},
-    "data": {"source", "corpus"},
+    "data": {
+        "source", "corpus", "prompts", "table", "second", "asked", "min_chars", "max_chars", "missing", "overlap", "near",
+    },
     "languages": {"base", "pool", "count", "permutation", "tuning"},
     "mixture": {"budget", "fraction", "count", "counts", "spread", "allocation", "weights", "temperature", "nested", "seed"},
     "tuning": {
@@ -30,8 +32,8 @@ IDENTITY = {
 fingerprint, the realised mixture)."""
 
 OUTSIDE = {
-    "model": {"name", "threads"},
-    "data": {"name", "prompts", "budget", "answer_tokens", "max_prompts"},
+    "model": {"name", "threads", "note"},
+    "data": {"name", "budget", "answer_tokens", "max_prompts"},
     "languages": {"name", "evaluation"},
     "mixture": {"name"},
     "tuning": {"name", "micro_batch", "packing", "gradient_checkpointing"},
@@ -44,7 +46,7 @@ OUTSIDE = {
     "": {"workspace", "root", "cache", "show"},
 }
 """Fields that never change a cell's id. data.budget and data.answer_tokens act through mixture.budget and
-generation.max_new_tokens; prompts are checked per answer file."""
+generation.max_new_tokens. Prompts count as far as examples like them are dropped, and are checked per answer file."""
 
 
 def define(

@@ -6,8 +6,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pinch.cells import prompts_digest
+from pinch.corpora.overlap import overlapping
 from pinch.errors import UserError
 from pinch.records import Example, Prompt
+
+Examples = Mapping[str, Mapping[str, Example]]
+"""{language: {id: example}}."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,13 +20,17 @@ class Corpus:
     Nobody changes them, so what follows from them is found out once.
 
     `evaluation` are the languages to evaluate in unless the user names some, empty for every one that has prompts;
-    `lexicon` maps languages to the closed vocabulary of a corpus with very short answers, empty for ordinary ones."""
+    `lexicon` maps languages to the closed vocabulary of a corpus with very short answers, empty for ordinary ones; `losses`
+    counts what reading and sifting left out, by reason; `near` is the resemblance (0..1) from which `notes` report examples
+    that nearly are evaluation prompts, None for a corpus that is like its prompts on purpose or was cleared of such."""
 
     examples: dict[str, dict[str, Example]]
     prompts: dict[str, dict[str, Prompt]]
     where: str
     evaluation: tuple[str, ...] = ()
     lexicon: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    losses: Mapping[str, int] = field(default_factory=dict)
+    near: float | None = None
 
     def require(self, languages: Iterable[str]) -> None:
         """Raise UserError for a language without examples."""
@@ -54,6 +62,32 @@ class Corpus:
     @cached_property
     def _some(self) -> int:
         return len(set().union(*self.examples.values()))
+
+    def overlap(self, share: float) -> tuple[set[str], set[str]]:
+        """Ids of examples whose instruction is, in some language, an evaluation prompt of that language, and of those that
+        only nearly are one: with a resemblance (see corpora.overlap) of `share` or more."""
+        exact: set[str] = set()
+        near: set[str] = set()
+        for code, rows in self.examples.items():
+            asked = [prompt.instruction for prompt in self.prompts.get(code, {}).values()]
+            same, alike = overlapping({name: row.instruction for name, row in rows.items()}, asked, share)
+            exact |= same
+            near |= alike
+        return exact, near - exact
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a plan says of the corpus: what was left out and why, and what is nearly an evaluation prompt."""
+        said = [f"{number} {what}: left out" for what, number in self.losses.items()]
+        if left_out := self.left_out():
+            said.append(f"{left_out} ids are not in every language and were left out")
+        exact, near = self.overlap(self.near) if self.near else (set(), set())
+        if exact or near:
+            said.append(
+                f"{len(exact | near)} ids have an instruction that is an evaluation prompt but for case and punctuation "
+                f"({len(exact)}) or nearly one ({len(near)}); data.overlap=drop leaves them out"
+            )
+        return tuple(f"{self.where}: {words}" for words in said)
 
     def chosen(self, plan: Mapping[str, str]) -> list[Example]:
         """The examples of a plan, in the plan's order."""
@@ -104,7 +138,7 @@ def check(corpus: Corpus) -> Corpus:
             if prompt.instruction in known:
                 raise UserError(
                     f"{corpus.where}: the instruction of prompt {prompt.id!r} ({code}) is in the corpus word for word; "
-                    "evaluation prompts must be held out: take it out of one of them"
+                    "evaluation prompts must be held out: take it out of one of them, or set data.overlap=drop"
                 )
     return corpus
 

@@ -163,9 +163,5 @@ def _names(word: str, name: str) -> bool:
 
 
 def _left_out(jobs: Iterable[Job]) -> list[str]:
-    numbers = {job.corpus.where: job.corpus.left_out() for job in jobs if not job.cell.untuned}
-    return [
-        f"{where}: {number} ids are not in every language and were left out"
-        for where, number in numbers.items()
-        if number
-    ]
+    """What the corpora lost, and what their prompts share with them."""
+    return list(dict.fromkeys(note for job in jobs if not job.cell.untuned for note in job.corpus.notes))
