@@ -16,7 +16,15 @@ from pinch import cells, config
 from pinch.errors import UserError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-DOORS = {"train": config.TrainConfig, "evaluate": config.EvaluateConfig, "analyze": config.AnalyzeConfig}
+DOORS = {
+    "train": config.TrainConfig,
+    "evaluate": config.EvaluateConfig,
+    "analyze": config.AnalyzeConfig,
+    "translate": config.TranslateConfig,
+}
+GIVEN = {"translate": ["corpus=somewhere", "to=[fi]", "engine.files=[somewhere]"]}
+"""What a door cannot do without."""
+
 NEEDS = {
     "model=hf": ["model.path=somewhere"],
     "data=hub": ["data.table.path=x"],
@@ -24,6 +32,8 @@ NEEDS = {
     "judge=api": ["judge.model=some-model"],
     "judge=hf": ["judge.model=somewhere"],
     "judge=panel": ["judge.members=[one,other]"],
+    "engine=api": ["engine.model=some-model"],
+    "engine=hf": ["engine.model=somewhere"],
 }
 """Options that are not complete without a value of the user's."""
 
@@ -50,18 +60,18 @@ def test_every_file_is_seen() -> None:
 def test_every_option_composes(option: str) -> None:
     group = option.split("=")[0]
     for door, schema in DOORS.items():
-        if group in {field.name for field in dataclasses.fields(schema)}:
-            if option == "plan=files" and door == "evaluate":
+        if group in {field.name for field in dataclasses.fields(schema) if dataclasses.is_dataclass(field.type)}:
+            if option == "plan=files" and door in ("evaluate", "translate"):
                 continue  # refused, see below
-            made = settings(door, option, *NEEDS.get(option, []))
+            made = settings(door, option, *NEEDS.get(option, []), *GIVEN.get(door, []))
             assert isinstance(made, schema)
             chosen = getattr(made, group)
-            assert (chosen.kind.value if group == "judge" else chosen.name) == option.split("=")[1]
+            assert (chosen.kind.value if group in ("judge", "engine") else chosen.name) == option.split("=")[1]
 
 
 @pytest.mark.parametrize("door", DOORS)
 def test_doors_compose(door: str) -> None:
-    assert isinstance(settings(door), DOORS[door])
+    assert isinstance(settings(door, *GIVEN.get(door, [])), DOORS[door])
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ LAYERS = (
     ("of other engines", {"engines"}),
     ("processes", {"worker"}),
     ("doors", {"explain", "composition", "experiments", "doors"}),
+    ("a door of its own", {"translate"}),
     ("Hydra's way in", {"pinch_launcher"}),
 )
 RANK = {name: rank for rank, (_, names) in enumerate(LAYERS) for name in names}
