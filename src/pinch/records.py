@@ -8,7 +8,7 @@ import dataclasses
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from pathlib import Path
@@ -179,6 +179,19 @@ def _parse(path: Path, number: int, line: bytes, build: Callable[[dict[str, Any]
         raise UserError(f"{where}: field {error.args[0]!r} is missing; add it to the row") from None
     except (TypeError, ValueError) as error:
         raise UserError(f"{where}: {error}; mend the row") from None
+
+
+def text_field(row: Mapping[str, Any], name: str) -> str:
+    """The text of a row's field, a number being one as an id. Raises KeyError, TypeError or ValueError, as `read_jsonl`
+    reports them, for what is missing, no text, or empty."""
+    value = row[name]
+    if name == "id" and isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise TypeError(f"field {name!r} must be text, this is {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"field {name!r} is empty")
+    return value
 
 
 def to_row(record: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pinch.corpora.corpus import Corpus
 from pinch.corpora.turns import turns
 from pinch.errors import UserError
 from pinch.languages import canonical
-from pinch.records import Example, Prompt, read_jsonl
+from pinch.records import Example, Prompt, read_jsonl, text_field
 
 Row = TypeVar("Row", Example, Prompt)
 Build = Callable[[dict[str, Any], str | None], Row | None]
@@ -41,24 +41,15 @@ def _example(row: dict[str, Any], language: str | None) -> Example | None:
         said = turns(row["messages"])
         if len(said) > 1:
             return None
-        return Example(_text(row, "id"), _language(row, language), *said[0])
-    return Example(_text(row, "id"), _language(row, language), _text(row, "instruction"), _text(row, "response"))
+        return Example(text_field(row, "id"), _language(row, language), *said[0])
+    return Example(
+        text_field(row, "id"), _language(row, language), text_field(row, "instruction"), text_field(row, "response")
+    )
 
 
 def _prompt(row: dict[str, Any], language: str | None) -> Prompt:
-    reference = None if row.get("reference") is None else _text(row, "reference")
-    return Prompt(_text(row, "id"), _language(row, language), _text(row, "instruction"), reference)
-
-
-def _text(row: dict[str, Any], name: str) -> str:
-    value = row[name]
-    if name == "id" and isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise TypeError(f"field {name!r} must be text, this is {type(value).__name__}")
-    if not value.strip():
-        raise ValueError(f"field {name!r} is empty")
-    return value
+    reference = None if row.get("reference") is None else text_field(row, "reference")
+    return Prompt(text_field(row, "id"), _language(row, language), text_field(row, "instruction"), reference)
 
 
 def _language(row: dict[str, Any], language: str | None) -> str:

@@ -5,7 +5,7 @@ is, for example one about the grammar of its own language.
 Out: the same fields per language, as `pinch.corpora` reads them, each row with where it came from and what was noticed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from pinch.cells import digest
 from pinch.errors import UserError
 from pinch.languages import canonical
-from pinch.records import read_jsonl
+from pinch.records import read_jsonl, text_field
 
 FIELDS = {"corpus": ("instruction", "response"), "prompts": ("instruction", "reference")}
 """Texts of a row that are translated, by the kind of file; a reference may be missing."""
@@ -90,23 +90,12 @@ def _read(path: Path, kind: str, language: str | None) -> list[tuple[str, Row]]:
         except UserError as error:
             raise ValueError(str(error)) from None
         first, second = FIELDS[kind]
-        texts = {first: _text(fields, first)}
+        texts = {first: text_field(fields, first)}
         if kind == "corpus" or fields.get(second) is not None:
-            texts[second] = _text(fields, second)
-        return code, Row(_text(fields, "id"), texts, fields.get("translate") in (False, "no"))
+            texts[second] = text_field(fields, second)
+        return code, Row(text_field(fields, "id"), texts, fields.get("translate") in (False, "no"))
 
     return read_jsonl(path, build)
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields[name]
-    if name == "id" and isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise TypeError(f"field {name!r} must be text, this is {type(value).__name__}")
-    if not value.strip():
-        raise ValueError(f"field {name!r} is empty")
-    return value
 
 
 def _unique(rows: list[Row], where: str) -> list[Row]:
