@@ -56,6 +56,12 @@ class Frame:
     before: str = ""
     behind: str = ""
 
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Texts with which a model goes on to ask itself the next instruction: an answer ends before the first of them. What
+        a chat template puts there is a special token (`end`)."""
+        return ("\n[1]\n",) if self.template is Template.neutral else ()
+
     def render(self, instruction: str) -> str:
         """The text before the answer."""
         if self.template is Template.neutral:

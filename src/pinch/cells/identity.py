@@ -4,6 +4,7 @@
 checks, so that a new setting cannot be forgotten.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,17 +16,19 @@ from pinch.config import ExperimentConfig, Method, Template, TrainConfig
 from pinch.frames import NEUTRAL
 
 IDENTITY = {
-    "model": {"dtype", "template", "context", "lora_lr", "full_lr", "source", "path", "revision"},
+    "model": {
+        "dtype", "quantization", "template", "context", "lora_lr", "full_lr", "source", "path", "revision",
+    },
     "data": {
         "source", "corpus", "prompts", "table", "second", "asked", "min_chars", "max_chars", "missing", "overlap", "near",
     },
     "languages": {"base", "pool", "count", "permutation", "tuning"},
     "mixture": {"budget", "fraction", "count", "counts", "spread", "allocation", "weights", "temperature", "nested", "seed"},
     "tuning": {
-        "method", "rank", "alpha", "dropout", "target", "lr", "epochs", "max_steps", "batch_size", "schedule", "warmup",
-        "weight_decay", "clip", "loss_unit", "max_length",
+        "method", "rank", "alpha", "rslora", "dora", "dropout", "target", "lr", "epochs", "max_steps", "batch_size",
+        "schedule", "warmup", "weight_decay", "clip", "loss_unit", "loss_turns", "max_length",
     },
-    "generation": {"max_new_tokens"},
+    "generation": {"max_new_tokens", "do_sample", "temperature", "top_p", "top_k", "min_p", "repetition_penalty"},
     "": {"seed"},
 }  # fmt: skip
 """Fields that may change a cell's id: directly, or through the content they lead to (the model's and the corpus'
@@ -38,7 +41,7 @@ OUTSIDE = {
     "mixture": {"name"},
     "tuning": {"name", "micro_batch", "packing", "gradient_checkpointing"},
     "trainer": {"name", "accelerator", "strategy", "devices", "threads"},
-    "generation": {"name", "batch_size"},
+    "generation": {"name", "engine", "batch_size", "server"},
     "tracking": {"name", "mode", "project", "entity", "group", "tags", "answers", "timeout"},
     "sweep": {"slots", "on_failure", "max_failures", "retries", "timeout", "stagger"},
     "plan": {"name", "show", "add_references"},
@@ -47,6 +50,13 @@ OUTSIDE = {
 }
 """Fields that never change a cell's id. data.budget and data.answer_tokens act through mixture.budget and
 generation.max_new_tokens. Prompts count as far as examples like them are dropped, and are checked per answer file."""
+
+LATER = {
+    "quantization", "rslora", "dora", "loss_turns", "do_sample", "temperature", "top_p", "top_k", "min_p",
+    "repetition_penalty",
+}  # fmt: skip
+"""Fields that older cells do not know: at their default they are no part of what the id is a digest of, so that finished
+cells stay found."""
 
 
 def define(
@@ -74,18 +84,16 @@ def identify(
     to it, so `languages=four mixture.fraction=0` is `languages=one`."""
     model = {
         "fingerprint": model_fingerprint,
-        "dtype": settings.model.dtype.value,
         "template": _template(settings.model.template),
-        "context": settings.model.context,
+        **_told(settings.model, {"dtype", "context", "quantization"}),
     }
-    generation = {"max_new_tokens": settings.generation.max_new_tokens}
+    generation = _told(settings.generation, IDENTITY["generation"] - _idle(settings))
     tuning = settings.tuning
     if tuning.method is Method.none:
-        return {"model": model, "generation": generation, "tuning": {"method": "none"}}
-    fields = sorted(
-        IDENTITY["tuning"] - ({"rank", "alpha", "dropout", "target"} if tuning.method is Method.full else set())
-    )
-    tuned = {name: unwrapped(getattr(tuning, name)) for name in fields}
+        # its answers are one per model: without sampling they are the same for every seed
+        drawn = {"seed": settings.seed} if settings.generation.do_sample else {}
+        return {"model": model, "generation": generation, "tuning": {"method": "none"}} | drawn
+    tuned = _told(tuning, IDENTITY["tuning"] - _idle(settings))
     tuned["lr"] = tuning.learning_rate(settings.model)
     counts = dict(sorted(Counter(plan.values()).items()))
     return {
@@ -96,6 +104,20 @@ def identify(
         "mixture": {"counts": counts, "plan": digest(sorted(plan.items()), 16)},
         "seed": settings.seed,
     }
+
+
+def _told(part: Any, names: set[str]) -> dict[str, Any]:
+    """The settings of these names as plain values, without those of LATER that are at their default."""
+    values = {name: unwrapped(getattr(part, name)) for name in sorted(names)}
+    defaults = {field.name: unwrapped(field.default) for field in dataclasses.fields(part)}
+    return {name: value for name, value in values.items() if name not in LATER or value != defaults[name]}
+
+
+def _idle(settings: TrainConfig) -> set[str]:
+    """Settings without effect beside the others."""
+    lora = {"rank", "alpha", "rslora", "dora", "dropout", "target"} if settings.tuning.method is Method.full else set()
+    drawing = set() if settings.generation.do_sample else {"temperature", "top_p", "top_k", "min_p"}
+    return lora | drawing
 
 
 def _template(template: Template) -> str:
