@@ -26,7 +26,7 @@ LAYERS = (
     ("sweep", {"sweep"}),
     ("of other engines", {"engines"}),
     ("processes", {"worker"}),
-    ("doors", {"explain", "composition", "experiments", "doors"}),
+    ("doors", {"explain", "composition", "experiments", "usage", "doors"}),
     ("a door of its own", {"translate"}),
     ("Hydra's way in", {"pinch_launcher"}),
 )

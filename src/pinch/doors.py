@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from pinch import usage
 from pinch.composition import job_settings
 from pinch.config import SCHEMAS
 from pinch.errors import PinchError
@@ -51,6 +52,9 @@ def main(door: str) -> int:
     sys.argv[1:] = arguments(sys.argv[1:])
     task = Task(door)
     try:
+        if usage.asked(sys.argv[1:]):
+            print(usage.usage(door, sys.argv[1:], CONF))
+            return 0
         hydra.main(config_path=str(CONF), config_name=door, version_base="1.3")(task)()
         # the work is done outside of Hydra's task, whose failures Hydra words in its own way
         return 0 if task.composed is None else hand_over(door, task.composed, task.words)
