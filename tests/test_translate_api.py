@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from judge_double import BUSY
-from pinch.config import BudgetConfig, PriceConfig
+from pinch.config import TranslationBudget, TranslationPrice
 from pinch.errors import UserError
 from pinch.judges.api.waiting import Patience
 from pinch.translate.api import ApiEngine
@@ -126,7 +126,7 @@ def test_lasting_trouble_is_one_line_without_the_key(tmp_path: Path, status: str
 
 def test_a_budget_is_kept(tmp_path: Path) -> None:
     with TranslatingDouble() as double:
-        made = engine(tmp_path, double, budget=BudgetConfig(calls=3))
+        made = engine(tmp_path, double, budget=TranslationBudget(calls=3))
         given = translated(made, some(10))
         assert len(double.requests) == len(given) == 3
         assert translated(made, some(10)) == []
@@ -135,7 +135,7 @@ def test_a_budget_is_kept(tmp_path: Path) -> None:
 
 def test_money_is_told(tmp_path: Path) -> None:
     with TranslatingDouble() as double:
-        made = engine(tmp_path, double, price=PriceConfig(1.0, 2.0))
+        made = engine(tmp_path, double, price=TranslationPrice(1.0, 2.0))
         translated(made, some(1))
     assert made.notes() == ["1 calls, 50 tokens (40 of questions, 10 of replies), 6e-05 to pay"]
 

@@ -113,7 +113,7 @@ def test_a_run_that_is_stopped_goes_on(tmp_path: Path, number: signal.Signals, e
         _, err = process.communicate(timeout=60)
         assert process.returncode == (-9 if number is signal.SIGKILL else 130)
         if number is not signal.SIGKILL:
-            assert "stopped; what is translated is kept, the same command goes on from there" in err
+            assert "stopped; what is finished is kept, the same command goes on from there" in err
         assert not (tmp_path / "translated/corpus").exists()
         code, out, err = run(tmp_path, *words)
         assert code == 0, err

@@ -153,6 +153,14 @@ def test_rows_that_stay_as_they_are(tmp_path: Path) -> None:
     assert (row["instruction"], row["translate"]) == ("Is it 'a' or 'an'?", False)
 
 
+def test_a_conversation_of_one_turn(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "Who was it?"}, {"role": "assistant", "content": "Nobody was it."}]
+    write_rows(tmp_path / "en.jsonl", [{"id": "m", "messages": messages}])
+    run(settings(tmp_path))
+    (row,) = read_rows(tmp_path / "out/corpus/ru.jsonl")
+    assert (row["instruction"], row["response"]) == (into("Who was it?", "ru"), into("Nobody was it.", "ru"))
+
+
 def test_languages_of_another_run_are_said(tmp_path: Path) -> None:
     run(settings(tmp_path, to=["he"]))
     _, printed, _ = run(settings(tmp_path))
@@ -205,6 +213,11 @@ def test_an_estimate_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[
         ([{"id": "a", "instruction": "x"}], "en.jsonl, line 1: field 'response' is missing"),
         ([{"id": "a", "instruction": "x", "response": " "}], "field 'response' is empty"),
         ([{"id": "a", "instruction": 3, "response": "x"}], "field 'instruction' must be text, this is int"),
+        (
+            [SOURCE[0], {"id": "m", "messages": ["Hi.", "Hello.", "And?", "So."]}],
+            r"en.jsonl, line 2: .*a conversation of 2 turns, and only rows of one turn are translated; keep the first",
+        ),
+        ([{"id": "m", "messages": ["Hi."]}], "line 1: .*the last message of the conversation has no answer"),
         ([SOURCE[0], SOURCE[0]], "id 'a' stands there twice"),
         ([SOURCE[0] | {"language": "xx"}], "unknown language 'xx'"),
         ([SOURCE[0] | {"language": "fi"}], "no rows in 'en'; give a file with some, or set source"),

@@ -1,6 +1,7 @@
 """engine=hf with a model made here: told languages as NLLB, M2M100 and MADLAD are, it learns a few sentences by heart."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,67 @@ def test_special_tokens_in_a_text_are_letters(folder: Callable[[LanguageTokens],
 def test_a_causal_model_is_refused(tiny_folder: Callable[[str], Path]) -> None:
     with pytest.raises(UserError, match="llama is no translation model; serve it and take engine=api"):
         translated(engine(tiny_folder("llama")), texts(("ru",)))
+
+
+def spelt(folder: Path) -> None:
+    """Files of a model of M2M100's kind whose tokenizer is sentencepiece's alone."""
+    import json
+
+    from transformers import M2M100Config
+
+    M2M100Config(vocab_size=8, d_model=8).save_pretrained(folder)
+    (folder / "sentencepiece.bpe.model").write_bytes(b"")
+    (folder / "vocab.json").write_text(json.dumps({"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3}))
+
+
+@pytest.mark.parametrize("named", ["M2M100Tokenizer", "NllbTokenizer", None])
+def test_a_tokenizer_that_needs_sentencepiece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], named: str | None
+) -> None:
+    if find_spec("sentencepiece") is not None:
+        pytest.skip("sentencepiece is installed")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    spelt(tmp_path)
+    if named:
+        (tmp_path / "tokenizer_config.json").write_text(f'{{"tokenizer_class": "{named}"}}')
+    with pytest.raises(UserError, match=r'needs sentencepiece; install it: pip install "pinch\[sentencepiece\]"'):
+        translated(engine(tmp_path), texts(("ru",)))
+    assert capfd.readouterr().err == ""
+
+
+def test_the_tokenizer_of_m2m100(tmp_path: Path) -> None:
+    """Trained on the sentences: its vocabulary is in vocab.json, the languages' tokens follow it."""
+    import io
+    import json
+
+    sentencepiece = pytest.importorskip("sentencepiece")
+    from transformers import M2M100Tokenizer
+
+    learnt = io.BytesIO()
+    lines = [text for known in KNOWN.values() for pair in known.items() for text in pair] * 10
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_writer=learnt, vocab_size=80, model_type="bpe", hard_vocab_limit=False,
+        minloglevel=2,
+    )  # fmt: skip
+    (tmp_path / "sentencepiece.bpe.model").write_bytes(learnt.getvalue())
+    core = sentencepiece.SentencePieceProcessor(model_proto=learnt.getvalue())
+    words = dict.fromkeys(["<s>", "<pad>", "</s>", "<unk>", *map(core.id_to_piece, range(core.get_piece_size()))])
+    (tmp_path / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    tokenizer: Any = M2M100Tokenizer(str(tmp_path / "vocab.json"), str(tmp_path / "sentencepiece.bpe.model"))
+    net = make_net(M2M100, max(tokenizer.lang_token_to_id.values()) + 1)
+
+    class Bare:
+        convert_tokens_to_ids = tokenizer.convert_tokens_to_ids
+
+        def __call__(self, text: str) -> Any:
+            return tokenizer(text, add_special_tokens=False)
+
+    learn(net.train(), Bare(), M2M100)
+    net.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    given = translated(engine(tmp_path, beams=1), texts())
+    assert {one.text: said.text for one, said in given.items() if one.target == "fi"} == KNOWN["fi"]
+    assert {one.text: said.text for one, said in given.items() if one.target == "ru"} == KNOWN["ru"]
 
 
 def test_a_missing_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

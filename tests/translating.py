@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from judge_double import Double
 from pinch.config import EngineConfig, TranslateConfig, TranslationEngine
+from pinch.judges.api.failures import RequestError, Trouble
 from pinch.translate.memory import Given, Wanted
 
 LATIN = "abcdefghijklmnopqrstuvwxyz"
@@ -75,6 +76,45 @@ class Letters:
 
     def notes(self) -> list[str]:
         return []
+
+
+class Lettered:
+    """A service without a client, three texts of 100 characters at a time, that gives other letters; `fails` are what its
+    next requests end in, `keeps` what it makes of HTML."""
+
+    name, package = "Lettered", "lettered"
+    others: tuple[str, ...] = ("A_FILE",)
+    texts, size = 3, 100
+
+    def __init__(self, *fails: Exception | None, keeps: Callable[[str], str] = str) -> None:
+        self.fails, self.keeps = list(fails), keeps
+        self.asked: list[tuple[list[str], str, str, bool]] = []
+        self.key: str | None = None
+
+    def sent(self, text: str) -> int:
+        return len(text)
+
+    def billed(self, plain: str, html: str | None) -> int:
+        return len(html or plain)
+
+    def open(self, key: str) -> None:
+        self.key = key
+
+    def languages(self) -> tuple[set[str], set[str]]:
+        return {"EN"}, {"EN-US", "RU", "HE", "NB"}
+
+    def translate(self, texts: Sequence[str], source: str, target: str, html: bool) -> list[str]:
+        self.asked.append((list(texts), source, target, html))
+        if self.fails and (error := self.fails.pop(0)) is not None:
+            raise error
+        return [self.keeps(text) if html else into(text, target.lower()) for text in texts]
+
+    def failure(self, error: Exception) -> RequestError | None:
+        return error if isinstance(error, RequestError) else None
+
+
+def trouble(name: str, words: str = "no", status: int | None = None, **more: Any) -> RequestError:
+    return RequestError(Trouble[name], words, status, **more)
 
 
 SOURCE = [

@@ -1,4 +1,4 @@
-"""The way in: what train.py, evaluate.py and analyze.py share. Compose the settings, hand over, exit.
+"""The way in: what train.py, evaluate.py, analyze.py and pinch.translate share. Compose the settings, hand over, exit.
 
 Hydra composes conf/<door>.yaml and the command line against the schema in pinch.config; the config crosses the border
 here, once. A user's mistake ends in one line and exit code 2; PINCH_DEBUG=1 shows the traceback instead.
@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,6 +42,15 @@ AN_EXPERIMENT = ("experiment=", "+experiment=")
 
 def main(door: str) -> int:
     """Run a door with the command line's arguments; gives the exit code."""
+    task = Task(door)
+    return enter(door, task, lambda: 0 if task.composed is None else hand_over(door, task.composed, task.words))
+
+
+def enter(
+    door: str, task: Callable[[DictConfig], None], work: Callable[[], int], said: Callable[[str], str] = str
+) -> int:
+    """Let Hydra compose conf/<door>.yaml and the command line for `task`, then do the work, outside of Hydra, which words
+    failures in its own way; gives the exit code. `said` rewords the line that a mistake ends in."""
     for name, schema in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{name}_schema", node=schema)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and `explain` says it in one line
@@ -50,20 +60,18 @@ def main(door: str) -> int:
     notes.setFormatter(logging.Formatter("note: %(message)s"))
     logging.getLogger("pinch").addHandler(notes)
     sys.argv[1:] = arguments(sys.argv[1:])
-    task = Task(door)
     try:
         if usage.asked(sys.argv[1:]):
             print(usage.usage(door, sys.argv[1:], CONF))
             return 0
         hydra.main(config_path=str(CONF), config_name=door, version_base="1.3")(task)()
-        # the work is done outside of Hydra's task, whose failures Hydra words in its own way
-        return 0 if task.composed is None else hand_over(door, task.composed, task.words)
+        return work()
     except KeyboardInterrupt:
-        return _fail("stopped; what is finished is kept, the same command goes on from there", 130)
+        return fail("stopped; what is finished is kept, the same command goes on from there", 130)
     except (PinchError, HydraException, OmegaConfBaseException, OSError) as error:
         if os.environ.get("PINCH_DEBUG"):
             raise
-        return _fail(explain(error, sys.argv[1:]), 2)
+        return fail(said(explain(error, sys.argv[1:])), 2)
 
 
 class Task:
@@ -122,7 +130,8 @@ def _terminate(number: int, frame: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _fail(line: str, code: int) -> int:
+def fail(line: str, code: int) -> int:
+    """Print a line that ends it; gives the exit code back."""
     print(f"error: {line}", file=sys.stderr)
     return code
 

@@ -92,6 +92,8 @@ def settings(schema: type, values: Any, part: str = "", alike: tuple[str, str] |
 def _meanings(schema: type) -> dict[str, str]:
     """{field: its docstring}, from the source: Python itself does not keep them."""
     found: dict[str, str] = {}
+    for parent in filter(dataclasses.is_dataclass, schema.__bases__):
+        found |= _meanings(parent)
     body = ast.parse(textwrap.dedent(inspect.getsource(schema))).body[0]
     assert isinstance(body, ast.ClassDef)
     for field, behind in zip(body.body, body.body[1:], strict=False):

@@ -22,10 +22,13 @@ from pinch.config.train import Show, TrainConfig, Wish
 from pinch.config.translate import (
     CHECKS,
     EngineConfig,
+    Formality,
     LanguageTokens,
     Parallel,
     TranslateConfig,
+    TranslationBudget,
     TranslationEngine,
+    TranslationPrice,
     Unit,
 )
 from pinch.config.tuning import (
@@ -57,6 +60,7 @@ __all__ = [
     "EvaluateConfig",
     "Exchange",
     "ExperimentConfig",
+    "Formality",
     "GenerationConfig",
     "GenerationEngine",
     "JudgeConfig",
@@ -98,7 +102,9 @@ __all__ = [
     "TrainConfig",
     "TrainerConfig",
     "TranslateConfig",
+    "TranslationBudget",
     "TranslationEngine",
+    "TranslationPrice",
     "TunedOn",
     "TuningConfig",
     "Turns",

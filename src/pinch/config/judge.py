@@ -132,6 +132,8 @@ class JudgeConfig:
             )
         if self.batch is Batch.read and not self.results:
             raise UserError("judge.batch=read needs the result files, e.g. 'judge.results=[results.jsonl]'")
+        self.budget.check("judge.budget")
+        self.price.check("judge.price")
         if self.budget.money is not None and self.price.question is None:
             raise UserError(
                 "judge.budget.money needs prices: judge.price.question and judge.price.reply, per million tokens"

@@ -2,27 +2,28 @@
 
 from dataclasses import dataclass
 
-from pinch.config.checks import positive
 from pinch.errors import UserError
 
 
 @dataclass
 class BudgetConfig:
-    """What a judge may cost in one run of evaluate.py; none: no limit. It stops before a limit is passed, and the same
-    command goes on from there."""
+    """What a server may cost in one run; none: no limit. The run stops before a limit is passed, and the same command goes
+    on from there."""
 
     calls: int | None = None
     """Requests, those that are tried again included."""
     tokens: int | None = None
     """Tokens, those of the question and of the reply."""
     money: float | None = None
-    """In the currency of judge.price."""
+    """In the currency of the prices."""
 
-    def __post_init__(self) -> None:
-        positive("judge.budget.calls", self.calls)
-        positive("judge.budget.tokens", self.tokens)
+    def check(self, name: str) -> None:
+        """Raises UserError for limits that cannot be; `name` is that of these settings, for the message."""
+        for limit, value in vars(self).items():
+            if value is not None and value < 1 and limit != "money":
+                raise UserError(f"{name}.{limit}={value} must be 1 or more")
         if self.money is not None and self.money <= 0:
-            raise UserError(f"judge.budget.money={self.money} must be above 0")
+            raise UserError(f"{name}.money={self.money} must be above 0")
 
 
 @dataclass
@@ -34,9 +35,10 @@ class PriceConfig:
     reply: float | None = None
     """Of the reply (completion tokens)."""
 
-    def __post_init__(self) -> None:
+    def check(self, name: str) -> None:
+        """Raises UserError for prices that cannot be; `name` is that of these settings, for the message."""
         if (self.question is None) != (self.reply is None):
-            raise UserError("judge.price: give both judge.price.question and judge.price.reply, or neither")
-        for name in ("question", "reply"):
-            if (getattr(self, name) or 0) < 0:
-                raise UserError(f"judge.price.{name}={getattr(self, name)} must not be negative")
+            raise UserError(f"{name}: give both {name}.question and {name}.reply, or neither")
+        for what, value in vars(self).items():
+            if (value or 0) < 0:
+                raise UserError(f"{name}.{what}={value} must not be negative")

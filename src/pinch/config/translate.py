@@ -11,7 +11,9 @@ from pinch.config.tuning import Accelerator
 from pinch.errors import UserError, did_you_mean
 from pinch.languages import canonical, canonical_all
 
-TranslationEngine = Enum("TranslationEngine", {"import": "import", "api": "api", "hf": "hf"})
+TranslationEngine = Enum(
+    "TranslationEngine", {"import": "import", "api": "api", "hf": "hf", "deepl": "deepl", "google": "google"}
+)
 
 
 class Unit(Enum):
@@ -34,8 +36,39 @@ class LanguageTokens(Enum):
     plain = "plain"
 
 
+class Formality(Enum):
+    default = "default"
+    more = "more"
+    less = "less"
+    prefer_more = "prefer_more"
+    prefer_less = "prefer_less"
+
+
+MODELS = {
+    "deepl": ("latency_optimized", "quality_optimized", "prefer_quality_optimized"),
+    "google": ("nmt", "base"),
+}
+"""What engine.model may be with a translation service."""
+
 CHECKS = ("failed", "missing", "empty", "lines", "language", "length", "spans", "digits", "repetition", "copy")
 """What may be wrong with a translated row."""
+
+
+@dataclass
+class TranslationBudget(BudgetConfig):
+    """What api, deepl or google may cost in one run; it stops before a limit is passed, and the same command goes on from
+    there. Tokens are of api alone."""
+
+    characters: int | None = None
+    """deepl, google: characters that are sent and paid for; Google takes money for markup too."""
+
+
+@dataclass
+class TranslationPrice(PriceConfig):
+    """What api takes per million tokens, or a service per million characters; none: unknown."""
+
+    characters: float | None = None
+    """deepl, google: per million characters that are sent."""
 
 
 @dataclass
@@ -44,18 +77,19 @@ class EngineConfig:
 
     kind: TranslationEngine = TranslationEngine["import"]
     """import: finished files of yours, checked and made parallel; api: a model behind an OpenAI-compatible chat server;
-    hf: a sequence-to-sequence model of transformers (NLLB, M2M100, MADLAD and those built like them)."""
+    hf: a sequence-to-sequence model of transformers (NLLB, M2M100, MADLAD and those built like them); deepl, google: the
+    services, through their own clients (pip install "pinch[deepl]", "pinch[google]")."""
     files: list[str] = field(default_factory=list)
     """import only: files or folders with translated rows, under the ids of the source; a folder holds <language>.jsonl
     files."""
     model: str | None = None
-    """api: the model's name at the server; hf: a folder or a hub id."""
+    """api: the model's name at the server; hf: a folder or a hub id; deepl: latency_optimized, quality_optimized or
+    prefer_quality_optimized; google: nmt or base; none: what the service takes by itself."""
     unit: Unit = Unit.auto
-    """What the engine gets at a time; auto: lines with api, sentences with hf, whose models lose what comes after the
-    first."""
+    """What the engine gets at a time; auto: sentences with hf, whose models lose what comes after the first, else lines."""
     max_tokens: int = 512
-    """Longest translation of one sentence or line in tokens; one that is cut off there is rejected. api: hidden reasoning
-    included."""
+    """api, hf: longest translation of one sentence or line in tokens; one that is cut off there is rejected. api: hidden
+    reasoning included."""
 
     revision: str | None = None
     """hf only: the hub's branch, tag or commit."""
@@ -71,31 +105,41 @@ class EngineConfig:
     """hf only: how the model is told the languages; auto: by what its vocabulary holds; plain: not at all, for a model of
     one pair of languages."""
 
+    formality: Formality = Formality.default
+    """deepl only: how people are addressed, in languages that tell; more and less are refused for the others."""
+    variants: dict[str, str] = field(default_factory=dict)
+    """deepl, google: the service's own code for a language that is translated into, e.g. {pt: pt-PT, en: en-GB}; for those
+    that are left out: pt-BR and en-US with deepl."""
+
     base_url: str | None = None
-    """api only: the server's address up to and including /v1; none: $OPENAI_BASE_URL, else that of OpenAI."""
+    """api: the server's address up to and including /v1; none: $OPENAI_BASE_URL, else that of OpenAI. deepl, google: none:
+    the service's own."""
     key: str = "OPENAI_API_KEY"
-    """api only: the environment variable that holds the key; the key itself is never written anywhere."""
+    """api, deepl, google: the environment variable that holds the key; the key itself is never written anywhere. google:
+    where it is empty, $GOOGLE_APPLICATION_CREDENTIALS names the file of a service account."""
     concurrency: int = 16
-    """api only: requests under way at once."""
+    """api, deepl, google: requests under way at once."""
     timeout: float = 120.0
-    """api only: seconds for one whole reply."""
+    """api, deepl, google: seconds for one whole reply."""
     retries: int = 6
-    """api only: how often a request that failed is sent again."""
+    """api, deepl, google: how often a request that failed is sent again."""
     asks: int = 2
     """api only: how often a text is sent at most when the reply holds no translation."""
     temperature: float | None = 0.0
     """api only: of the sampling; none: not sent."""
     seed: int | None = 0
     """api only: sent with every request; none: not sent."""
-    budget: BudgetConfig = field(default_factory=BudgetConfig)
-    """api only: what one run may cost; it stops before a limit is passed, and the same command goes on from there."""
-    price: PriceConfig = field(default_factory=PriceConfig)
+    budget: TranslationBudget = field(default_factory=TranslationBudget)
+    price: TranslationPrice = field(default_factory=TranslationPrice)
 
     def __post_init__(self) -> None:
         kind = self.kind.value
-        if kind != "import" and not self.model:
+        if kind in ("api", "hf") and not self.model:
             what = "the model's name at the server" if kind == "api" else "a folder or a hub id"
             raise UserError(f"engine.model is not set; give {what}, e.g. engine={kind} engine.model=...")
+        if self.model and self.model not in MODELS.get(kind, (self.model,)):
+            raise UserError(f"engine.model: {kind} has no {self.model!r}{did_you_mean(self.model, MODELS[kind])}")
+        self.variants = {canonical(str(code), "engine.variants"): name for code, name in self.variants.items()}
         for name in ("max_tokens", "batch_size", "beams", "concurrency", "asks"):
             positive(f"engine.{name}", getattr(self, name))
         if self.retries < 0:
@@ -104,7 +148,26 @@ class EngineConfig:
             raise UserError(f"engine.timeout={self.timeout} must be above 0; it is in seconds")
         if self.temperature is not None and self.temperature < 0:
             raise UserError(f"engine.temperature={self.temperature} must not be negative; null: not sent")
-        if self.budget.money is not None and self.price.question is None:
+        self.budget.check("engine.budget")
+        self.price.check("engine.price")
+        self._check_money()
+
+    @property
+    def service(self) -> bool:
+        """Whether it is a translation service, which is paid by the character."""
+        return self.kind.value in MODELS
+
+    def _check_money(self) -> None:
+        other, ours = ("tokens", "characters") if self.service else ("characters", "tokens")
+        if getattr(self.budget, other) is not None:
+            raise UserError(
+                f"engine.budget.{other} limits nothing of engine={self.kind.value}; give engine.budget.{ours}"
+            )
+        if self.budget.money is None:
+            return
+        if self.service and self.price.characters is None:
+            raise UserError("engine.budget.money needs the price: engine.price.characters, per million characters")
+        if not self.service and self.price.question is None:
             raise UserError(
                 "engine.budget.money needs prices: engine.price.question and engine.price.reply, per million tokens"
             )
@@ -147,7 +210,8 @@ class TranslateConfig:
             raise UserError(f"to={self.to} must name languages other than source={self.source}, e.g. 'to=[ru,fi]'")
         if self.engine.kind is TranslationEngine["import"] and not self.engine.files:
             raise UserError(
-                "engine=import needs the translated files, e.g. 'engine.files=[ru.jsonl]'; or choose engine=api or engine=hf"
+                "engine=import needs the translated files, e.g. 'engine.files=[ru.jsonl]'; or choose engine=api, hf, "
+                "deepl or google"
             )
         if self.ratio <= 1:
             raise UserError(f"ratio={self.ratio} must be above 1, e.g. 2")

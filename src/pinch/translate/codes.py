@@ -1,9 +1,11 @@
-"""Facts: what translation models call the languages, and how they are told them.
+"""Facts: what translation models and services call the languages, and how they are told them.
 
 NLLB-200 and M2M100 get the source's token before the text and the target's as the first token of the translation; MADLAD-400
 gets the target's before the text. The codes are those of the models' vocabularies; a language that is not in a table is
-unknown to the model.
+unknown to the model. Services are asked for their own codes, of which the first that they have is taken.
 """
+
+from collections.abc import Collection
 
 from pinch.config import LanguageTokens
 from pinch.languages import LANGUAGES
@@ -25,3 +27,24 @@ WORDS = {
     LanguageTokens.madlad: {code: f"<2{short}>" for code, short in SHORT.items()} | {"he": "<2iw>"},
 }
 """The languages' tokens, by the way a model is told them."""
+
+OF_SERVICES = {
+    "deepl": {
+        "en": ("en-us", "en"), "zh-Hans": ("zh-hans", "zh"), "pt": ("pt-br", "pt"), "no": ("nb", "no"),
+        "sr-Cyrl": ("sr-cyrl", "sr"), "sr-Latn": ("sr-latn",),
+    },
+    "google": {
+        "zh-Hans": ("zh-cn", "zh-hans", "zh"), "he": ("he", "iw"), "no": ("no", "nb"),
+        "sr-Cyrl": ("sr-cyrl", "sr"), "sr-Latn": ("sr-latn",),
+    },
+}  # fmt: skip
+"""What a service may call a language, in lower case; the code itself where nothing is said. Serbian without a script is
+taken to be Cyrillic; the check of the language finds out."""
+
+
+def of_service(kind: str, code: str, known: Collection[str], named: str | None = None) -> str | None:
+    """The code of a service for a language, of those it knows: `named`, the user's, else the first that fits; None if it has
+    none."""
+    spelt = {name.lower(): name for name in known}
+    options = (named.lower(),) if named else OF_SERVICES[kind].get(code, (code.lower(),))
+    return next((spelt[option] for option in options if option in spelt), None)

@@ -59,7 +59,9 @@ def translate(settings: TranslateConfig, console: Console | None = None, engine:
         made = {kind: _finished(work, kind) for kind in sources}
     else:
         engine = engine or _engine(settings)
-        memory, identity = Memory(Path(settings.out), engine.identity), engine.identity
+        variants = settings.engine.variants
+        memory = Memory(Path(settings.out), engine.identity, variants)
+        identity = engine.identity | ({"variants": variants} if variants else {})
         if settings.plan.show is not PlanShow.off:
             return estimate.show(work, memory, console)
         fill(engine, memory, work, console)
@@ -106,6 +108,10 @@ def _engine(settings: TranslateConfig) -> Engine:
         from pinch.translate.api import ApiEngine
 
         return ApiEngine(settings.engine)
+    if settings.engine.service:
+        from pinch.translate.services import ServiceEngine
+
+        return ServiceEngine(settings.engine, settings.source, settings.to)
     from pinch.translate.hf import HfEngine
 
     return HfEngine(settings.engine)

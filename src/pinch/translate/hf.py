@@ -9,6 +9,7 @@ another batch changes in rounding.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ class HfEngine:
         return []
 
     def _load(self, pairs: set[tuple[str, str]]) -> Loaded:
-        from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
+        from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
         where = str(self._settings.model)
         folder = Path(where).expanduser()
@@ -87,7 +88,7 @@ class HfEngine:
             config: Any = AutoConfig.from_pretrained(location, revision=revision)
             if not config.is_encoder_decoder:
                 raise UserError(f"{where}: {config.model_type} is no translation model; serve it and take engine=api")
-            tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
+            tokenizer = _tokenizer(where, location, revision)
             net: Any = AutoModelForSeq2SeqLM.from_pretrained(location, revision=revision, dtype=self._dtype(device))
         limit = getattr(config, "max_position_embeddings", None) or models.UNBOUNDED
         style = _style(self._settings.tokens, tokenizer, pairs, where)
@@ -132,14 +133,31 @@ class HfEngine:
         return [self._given(loaded, one, row) for row, (_, one) in zip(made.tolist(), rows, strict=True)]
 
     def _given(self, loaded: Loaded, wanted: Wanted, row: list[int]) -> Given:
-        """`row` starts with the decoder's start token, which is the end token in some models."""
+        """`row` starts with the decoder's start token, which is the end token in some models, and the language's, where it
+        is told first, which is an ordinary word to M2M100's tokenizer."""
         if loaded.tokenizer.eos_token_id not in row[1:]:
             return Given(wanted, "", "cut off at the limit of tokens")
-        return Given(wanted, loaded.tokenizer.decode(row, skip_special_tokens=True).strip())
+        said = row[2:] if loaded.style in TOLD_FIRST else row[1:]
+        return Given(wanted, loaded.tokenizer.decode(said, skip_special_tokens=True).strip())
 
 
 TOLD_FIRST = (LanguageTokens.nllb, LanguageTokens.m2m100)
 """Models that get the target language as the first token of the translation."""
+
+
+def _tokenizer(where: str, location: str, revision: str | None) -> Any:
+    """The model's tokenizer. Raises UserError when it needs sentencepiece (M2M100, Marian, and folders without a
+    tokenizer.json), which transformers says in as many ways as it has tokenizers."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(location, revision=revision)
+    except (ImportError, ValueError) as error:
+        said = str(error).lower()
+        words = ("sentencepiece", "tiktoken", "unrecognized configuration class")
+        if find_spec("sentencepiece") or not any(word in said for word in words):
+            raise
+    raise UserError(f'{where}: its tokenizer needs sentencepiece; install it: pip install "pinch[sentencepiece]"')
 
 
 def _encoded(loaded: Loaded, wanted: Wanted) -> list[int]:

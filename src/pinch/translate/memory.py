@@ -37,10 +37,11 @@ class Given:
 
 
 class Memory:
-    """Known translations of one engine under a folder; `identity` is what they depend on."""
+    """Known translations of one engine under a folder; `identity` is what they depend on, `variants` the varieties that were
+    chosen for single languages."""
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, identity: Mapping[str, Any], variants: Mapping[str, str] | None = None) -> None:
+        self._folder, self._variants = folder, variants or {}
         self._name = f"{identity['engine']}-{digest(dict(identity), 12)}"
         self._head = json.dumps(dict(identity), sort_keys=True, ensure_ascii=False)
         self.path = folder / "memory" / f"{self._name}.jsonl"
@@ -75,7 +76,8 @@ class Memory:
             ) from error
 
     def _key(self, wanted: Wanted) -> str:
-        shown = json.dumps([wanted.source, wanted.target, wanted.text], ensure_ascii=False)
+        target = self._variants.get(wanted.target, wanted.target)
+        shown = json.dumps([wanted.source, target, wanted.text], ensure_ascii=False)
         return hashlib.sha256(f"{self._head}\n{shown}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def _news(self) -> list[bytes]:

@@ -1,7 +1,7 @@
 """Edge: rows to be translated, from a corpus or prompts of one language, and the rows that come of them.
 
-In: JSONL with id, instruction and response (or reference, for prompts); a row with `"translate": false` is taken over as it
-is, for example one about the grammar of its own language.
+In: JSONL with id, instruction and response (or reference, for prompts), or a conversation of one turn as "messages"; a row
+with `"translate": false` is taken over as it is, for example one about the grammar of its own language.
 Out: the same fields per language, as `pinch.corpora` reads them, each row with where it came from and what was noticed.
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pinch.cells import digest
+from pinch.corpora.turns import turns
 from pinch.errors import UserError
 from pinch.languages import canonical
 from pinch.records import read_jsonl, text_field
@@ -89,6 +90,8 @@ def _read(path: Path, kind: str, language: str | None) -> list[tuple[str, Row]]:
             code = canonical(str(named), "field 'language'")
         except UserError as error:
             raise ValueError(str(error)) from None
+        if kind == "corpus" and "messages" in fields and "instruction" not in fields:
+            fields = fields | _only_turn(fields["messages"])
         first, second = FIELDS[kind]
         texts = {first: text_field(fields, first)}
         if kind == "corpus" or fields.get(second) is not None:
@@ -96,6 +99,18 @@ def _read(path: Path, kind: str, language: str | None) -> list[tuple[str, Row]]:
         return code, Row(text_field(fields, "id"), texts, fields.get("translate") in (False, "no"))
 
     return read_jsonl(path, build)
+
+
+def _only_turn(messages: Any) -> dict[str, str]:
+    """The fields of a conversation of one turn. Raises ValueError for several: a turn says little without those before it,
+    and rows of several turns are not written."""
+    said = turns(messages)
+    if len(said) > 1:
+        raise ValueError(
+            f"a conversation of {len(said)} turns, and only rows of one turn are translated; keep the first, or take the "
+            "row out"
+        )
+    return dict(zip(FIELDS["corpus"], said[0], strict=True))
 
 
 def _unique(rows: list[Row], where: str) -> list[Row]:
