@@ -1,7 +1,7 @@
 # make demo    set-up and the main job on the embedded default, offline; ends with the findings and a report
 # make test    set-up and all tests
 # make test-slow, make lint, make docs
-# make test-server    judge=api against a real chat server on this machine, set up here
+# make test-server    judge=api and generation=server against a real server on this machine, set up here
 # make test-engines    the same sweep through Slurm, Ray and joblib, set up here: minutes; Slurm wants root, or its packages installed
 PYTHON ?= python3
 VENV ?= .venv

@@ -26,6 +26,7 @@ GIVEN = {"translate": ["corpus=somewhere", "to=[fi]", "engine.files=[somewhere]"
 """What a door cannot do without."""
 
 NEEDS = {
+    "generation=server": ["generation.server.base_url=http://localhost:8000/v1"],
     "model=hf": ["model.path=somewhere"],
     "data=hub": ["data.table.path=x"],
     "data=jsonl": ["data.corpus=somewhere", "data.prompts=somewhere"],

@@ -1,5 +1,7 @@
 """The flow of one cell, beyond what the doors show: how often the base model is loaded."""
 
+import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,8 @@ import pytest
 import torch
 
 from pinch import cells, jobs, models, train
-from pinch.config import DType, Method, ModelConfig, ModelSource, TuningConfig
+from pinch.config import DType, GenerationConfig, Method, ModelConfig, ModelSource, TuningConfig
+from pinch.errors import CellError
 from pinch.ranks import Ranks
 from pinch.train import Shelf
 from ranks_program import settings_of, write_corpus
@@ -111,3 +114,51 @@ def test_answers_are_kept_language_by_language(root: Path, monkeypatch: pytest.M
     assert train.run(job, lambda what, share: None)
     assert sorted(cells.answered(job.cell)) == ["en", "es", "ru"]
     assert first.stat().st_mtime_ns == written
+
+
+def add_prompt(root: Path, words: int) -> None:
+    """One more prompt, in every language of the corpus, of at least so many tokens."""
+    with (root.parent / "prompts.jsonl").open("a", encoding="utf-8") as file:
+        for code in ("en", "es", "ru"):
+            row = {"id": "long", "language": code, "instruction": " ".join(["7"] * words)}
+            file.write(json.dumps(row) + "\n")
+
+
+def test_prompts_without_room_are_refused_before_tuning(root: Path) -> None:
+    add_prompt(root, 256)
+    job = jobs.prepare(settings_of(root))
+    with pytest.raises(CellError, match=r"3 of 21 prompts leave no room .* of 256 tokens: long \(en, "):
+        train.run(job, lambda what, share: None)
+    assert not (job.cell.folder / "train_log.csv").exists()
+    assert cells.read_status(job.cell.folder)["tune"]["state"] == "failed"
+
+
+def test_prompts_with_little_room_are_told_of(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    add_prompt(root, 100)
+    untuned = TuningConfig(method=Method.none)
+    size = ModelConfig(source=ModelSource.hf, path=str(root.parent / "model"), context=210)
+    with caplog.at_level(logging.WARNING, logger="pinch"):
+        run(root, None, model=size, tuning=untuned, generation=GenerationConfig(max_new_tokens=12))
+    assert "the answers to 3 of 21 prompts can get fewer than generation.max_new_tokens=12 tokens" in caplog.text
+
+
+def test_the_status_tells_of_the_engine_and_of_answers_that_were_cut_off(root: Path) -> None:
+    job = run(root, None, generation=GenerationConfig(max_new_tokens=1))
+    status = cells.read_status(job.cell.folder)["generate"]
+    assert status["engine"] == dict.fromkeys(("en", "es", "ru"), "hf")
+    cut = {
+        code: sum(not json.loads(line)["complete"] for line in job.cell.answers_path(code).read_text().splitlines())
+        for code in job.prompts
+    }
+    assert status["incomplete"] == cut
+    assert sum(cut.values()) > 0
+
+
+def test_sampled_answers_follow_from_the_cell_s_seed(root: Path) -> None:
+    untuned = TuningConfig(method=Method.none)
+    drawing = GenerationConfig(max_new_tokens=6, do_sample=True, temperature=2.0)
+    first = run(root, None, tuning=untuned, generation=drawing)
+    again = run(root.with_name("again"), None, tuning=untuned, generation=drawing)
+    other = run(root, None, tuning=untuned, generation=drawing, seed=1)
+    texts = [job.cell.answers_path("en").read_bytes() for job in (first, again, other)]
+    assert texts[0] == texts[1] != texts[2]

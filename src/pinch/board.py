@@ -4,7 +4,7 @@ On a terminal the table is redrawn in place; where output goes to a file, a line
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group
@@ -13,7 +13,9 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from pinch import cells
 from pinch.cells import Axes, Cell
+from pinch.config import GenerationEngine
 from pinch.jobs import Job
 
 EVERY = 60.0
@@ -170,6 +172,23 @@ def summary(results: Sequence[Ran], asked: int) -> Table | str:
             *([escape(result.error)] if len(table.columns) > 6 else []),
         )
     return table
+
+
+def say_what_is_to_come(jobs: Iterable[Job], console: Console) -> None:
+    """Of cells that were only tuned: that their answers are missing, and how they get them."""
+    waiting = 0
+    for job in jobs:
+        answered = cells.answered(job.cell)
+        only_tuned = job.settings.generation.engine is GenerationEngine.none
+        waiting += only_tuned and any(answered.get(code) != name for code, name in job.digests.items())
+    if waiting:
+        number = "1 cell has" if waiting == 1 else f"{waiting} cells have"
+        console.print(
+            f"{number} no answers yet; add generation.engine=hf, or generation.engine=server and "
+            "generation.server.base_url=..., to the same command to get them (docs/generation.md)",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 def mixture_table(job: Job) -> Table:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pinch import cells
-from pinch.board import Ran, summary
+from pinch.board import Ran, say_what_is_to_come, summary
 from pinch.config import Wish
 from pinch.errors import UserError
 from pinch.jobs import Job, distinct, prepare_each
@@ -48,6 +48,7 @@ def through(engine: str, wishes: Sequence[Wish], send: Send, console: Console | 
         for job in jobs
     ]
     console.print(summary(results, asked=len(asked)))
+    say_what_is_to_come(jobs, console)
     return 1 if any(result.state in ("failed", "left") for result in results) else 0
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from pinch import cells, corpora, mixture, models
 from pinch.cells import Cell
-from pinch.config import Method, TrainConfig
+from pinch.config import GenerationEngine, Method, TrainConfig
 from pinch.corpora import Corpus
 from pinch.errors import UserError
 from pinch.mixture import Plan
@@ -28,7 +28,10 @@ class Job:
     digests: dict[str, str]
 
     def unanswered(self) -> dict[str, list[Prompt]]:
-        """The languages whose answers are missing, or belong to other prompts than today's."""
+        """The languages whose answers are missing, or belong to other prompts than today's; none where cells are
+        only tuned."""
+        if self.settings.generation.engine is GenerationEngine.none:
+            return {}
         have = cells.answered(self.cell)
         return {code: prompts for code, prompts in self.prompts.items() if have.get(code) != self.digests[code]}
 

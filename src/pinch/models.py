@@ -191,6 +191,16 @@ def load(model: ModelConfig, location: str, device: "torch.device", place: "torc
     return Loaded(net, tokenizer, frame, place or device, context, pad)
 
 
+def read_frame(model: ModelConfig, location: str) -> tuple[Frame, int]:
+    """The frame of a model and its context in tokens, read without its weights. Raises UserError as `load`."""
+    where = model.name if model.source is ModelSource.embedded else location
+    revision = None if Path(location).is_dir() else model.revision
+    with explained(where):
+        config = _causal_config(location, revision, where)
+        tokenizer = _tokenizer(location, revision, where)
+    return make_frame(tokenizer, model.template, where), _context(model, config, where)
+
+
 def load_weights(
     location: str, config: "PreTrainedConfig", dtype: "torch.dtype", device: "torch.device", revision: str | None = None
 ) -> "PreTrainedModel":

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pinch import cellfile, cells, slots
-from pinch.board import Board, Ran, mixture_table, summary
+from pinch.board import Board, Ran, mixture_table, say_what_is_to_come, summary
 from pinch.config import OnFailure, PlanShow, Show, SweepConfig, TrainConfig, Wish
 from pinch.errors import UserError
 from pinch.jobs import Job, distinct, prepare, prepare_all
@@ -52,6 +52,7 @@ def sweep(wishes: Sequence[Wish], console: Console | None = None) -> int:
     _say_losses(jobs, console)
     results = Sweep(jobs, settings[0].sweep, console).run()
     console.print(summary(results, asked=len(wishes)))
+    say_what_is_to_come(jobs, console)
     return 1 if any(result.state in ("failed", "left") for result in results) else 0
 
 

@@ -7,6 +7,7 @@ it alone writes and tells.
 
 import gc
 import importlib.metadata
+import logging
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,15 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from pinch import __version__, cells, models, tracking
-from pinch.config import Strategy
+from pinch.config import GenerationEngine, Strategy
 from pinch.errors import CellError
 from pinch.jobs import Job
 from pinch.models import Loaded
 from pinch.ranks import ALONE, Ranks
-from pinch.records import Answer, write_jsonl
+from pinch.records import Answer, Prompt, write_jsonl
 
 Report = Callable[[str, float], None]
 """Told what is being done and how much of it is (0..1)."""
+
+Answering = Callable[[Sequence[Prompt], Callable[[int], None]], list[Answer]]
+"""Answers prompts, and tells how many have their answer."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -86,6 +92,7 @@ def tune(job: Job, tracker: tracking.Run, report: Report, ranks: Ranks, shelf: S
         if ranks.first:
             write_jsonl(folder / "mixture.jsonl", ({"id": name, "language": code} for name, code in plan.items()))
         loaded = load(job, report, ranks, shelf)
+        _check_room(job, list(job.prompts), loaded, ranks)
         result = tuning.tune(
             loaded,
             job.corpus.chosen(plan),
@@ -102,32 +109,61 @@ def tune(job: Job, tracker: tracking.Run, report: Report, ranks: Ranks, shelf: S
 
 
 def answer(job: Job, codes: Sequence[str], report: Report, ranks: Ranks, shelf: Shelf) -> None:
-    """Let the tuned (or the untuned) model answer the prompts in the languages `codes`, every rank one language at a time.
-    What is answered stays answered, language by language."""
-    from pinch import generation
-
-    cell, workspace = job.cell, job.cell.folder.parent
+    """Let the tuned (or the untuned) model answer the prompts in the languages `codes`, every rank one language at a time; a
+    server is asked by the first rank alone. What is answered stays answered, language by language."""
+    cell, workspace, name = job.cell, job.cell.folder.parent, job.settings.generation.engine.value
+    if job.settings.generation.engine is GenerationEngine.server:
+        if not ranks.first:
+            return
+        ranks = ALONE
     known: dict[str, Any] = {}
     if ranks.first:
         answered = {code: name for code, name in cells.answered(cell).items() if code not in codes}
+        before = cells.read_status(cell.folder).get("generate", {})
         known = {"prompts": answered, "lexicon": cells.store_lexicon(workspace, job.corpus.lexicon)}
-    with _stage(ranks, cell.folder, "generate", **known) as facts:
-        loaded = load(job, report, ranks, shelf)
-        if not cell.untuned:
-            loaded = generation.attach(loaded, cell.folder)
-            facts["adapter"] = generation.assert_adapter_active(loaded)
-        for code, answers in _answers(job, codes, loaded, report, ranks):
+        for fact in ("engine", "incomplete"):
+            known[fact] = {code: value for code, value in before.get(fact, {}).items() if code in answered}
+    with _stage(ranks, cell.folder, "generate", **known) as facts, ExitStack() as stack:
+        engine = stack.enter_context(_engine(job, codes, facts, report, ranks, shelf))
+        for code, answers in _answers(job, codes, engine, report, ranks):
             write_jsonl(cell.answers_path(code), answers)
             facts["prompts"] = {**facts["prompts"], code: cells.store_prompts(workspace, code, job.prompts[code])}
+            facts["engine"] = {**facts["engine"], code: name}
+            facts["incomplete"] = {**facts["incomplete"], code: sum(not answer.complete for answer in answers)}
             facts.save()
+        if ranks.first:
+            _say_mixed(job, facts)
+
+
+@contextmanager
+def _engine(
+    job: Job, codes: Sequence[str], facts: cells.Stage, report: Report, ranks: Ranks, shelf: Shelf
+) -> Iterator[Answering]:
+    """What answers; what it says of itself gets into the facts."""
+    from pinch import generation
+
+    settings, cell = job.settings, job.cell
+    if settings.generation.engine is GenerationEngine.server:
+        location = models.locate(settings.model, settings.cache_folder(), lambda share, what: report(what, share))
+        frame, context = models.read_frame(settings.model, location)
+        asked = [prompt for code in codes for prompt in job.prompts[code]]
+        question = generation.Question(cell, location, frame, context, settings.generation, settings.seed)
+        with generation.serving(question, asked) as session:
+            facts.update(server=session.facts)
+            yield session.answers
+        return
+    loaded = load(job, report, ranks, shelf)
+    _check_room(job, codes, loaded, ranks)
+    if not cell.untuned:
+        loaded = generation.attach(loaded, cell.folder)
+        facts["adapter"] = generation.assert_adapter_active(loaded)
+    yield lambda prompts, progress: generation.generate(loaded, prompts, settings.generation, progress, settings.seed)
 
 
 def _answers(
-    job: Job, codes: Sequence[str], loaded: Loaded, report: Report, ranks: Ranks
+    job: Job, codes: Sequence[str], engine: Answering, report: Report, ranks: Ranks
 ) -> Iterator[tuple[str, list[Answer]]]:
     """Language by language, on the first rank: that of every rank, then the next."""
-    from pinch import generation
-
     total, finished = sum(len(job.prompts[code]) for code in codes), 0
     for start in range(0, len(codes), ranks.world):
         together = codes[start : start + ranks.world]
@@ -137,10 +173,34 @@ def _answers(
         def progress(number: int, before: int = finished, scale: float = size / max(1, len(prompts))) -> None:
             report("answering", (before + number * scale) / total)
 
-        made = ranks.gather(generation.generate(loaded, prompts, job.settings.generation, progress))
+        made = ranks.gather(engine(prompts, progress))
         if ranks.first:
             yield from zip(together, made, strict=False)
         finished += size
+
+
+def _check_room(job: Job, codes: Sequence[str], loaded: Loaded, ranks: Ranks) -> None:
+    """Refuse prompts that leave no room for an answer before anything is paid for; say which leave little."""
+    from pinch import generation
+
+    prompts = [prompt for code in codes for prompt in job.prompts[code]]
+    note = generation.check_room(loaded.frame, loaded.context, prompts, job.settings.generation.max_new_tokens)
+    if note and ranks.first:
+        log.warning(note)
+
+
+def _say_mixed(job: Job, facts: cells.Stage) -> None:
+    """Answers of two engines differ in their last decimals, which a comparison of languages should know."""
+    engines = {code: facts["engine"].get(code, GenerationEngine.hf.value) for code in facts["prompts"]}
+    if len(set(engines.values())) > 1:
+        told = [
+            f"{name} in {', '.join(sorted(code for code, other in engines.items() if other == name))}"
+            for name in sorted(set(engines.values()))
+        ]
+        log.warning(
+            f"{job.cell.id}: answered by {' and by '.join(told)}; for one engine in all languages remove its answers/ and "
+            "run again"
+        )
 
 
 @contextmanager

@@ -1,10 +1,11 @@
-"""Check judge=api against a real OpenAI-compatible server: `transformers serve` with a tiny chat model that says A.
+"""Check judge=api and generation=server against a real OpenAI-compatible server: `transformers serve` with tiny models.
 
-    make test-server                  sets up an environment of its own with the server, and runs this
-    python tests/servers/run.py       with an interpreter that has transformers[serving]
+    make test-server                             sets up an environment of its own with the server, and runs this
+    python tests/servers/run.py [judge|answers]  with an interpreter that has transformers[serving]; one part of it
 
-The model is tuned here, in seconds, to reply A to every question: so each pair has a known verdict, first, and the judge
-must come out as one that goes by position alone. Takes about two minutes; the server listens on 127.0.0.1.
+The judge is tuned here, in seconds, to reply A to every question: so each pair has a known verdict, first, and the judge
+must come out as one that goes by position alone. Answers must be those that this process gives by itself, of an untuned
+model, of an adapter and of a fully tuned model. Takes about five minutes; the server listens on 127.0.0.1.
 """
 
 import json
@@ -54,13 +55,13 @@ def make_judge(folder: Path) -> Path:
 
 
 @contextmanager
-def serving(model: Path, log: Path) -> Any:
-    """The server's address while it runs."""
+def serving(model: Path | None, log: Path) -> Any:
+    """The server's address while it runs; it serves this model alone, or whichever it is asked for."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     start = "from transformers.cli.transformers import main; main()"  # its command may lie in another environment
-    command = [sys.executable, "-c", start, "serve", str(model), "--host", "127.0.0.1"]
+    command = [sys.executable, "-c", start, "serve", *([str(model)] if model else []), "--host", "127.0.0.1"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     with log.open("wb") as out:
         server = subprocess.Popen(
@@ -93,10 +94,73 @@ def healthy(port: int) -> bool:
         return False
 
 
-def evaluate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "evaluate.py", f"root={root}", "tracking=off", "judge=api", *arguments]
+def door(name: str, root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, f"{name}.py", *arguments, f"root={root}", "tracking=off"]
     environment = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
+
+
+def evaluate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return door("evaluate", root, "judge=api", *arguments)
+
+
+def check_answers(root: Path, folder: Path) -> None:
+    """Answers of the server are those of this process: untuned, with an adapter, fully tuned."""
+    from ranks_program import write_corpus
+    from tiny import make_folder
+
+    make_folder(folder / "model")
+    write_corpus(folder)
+    files = [f"data.corpus={folder}/corpus.jsonl", f"data.prompts={folder}/prompts.jsonl"]
+    world = [
+        "model=hf",
+        f"model.path={folder}/model",
+        "data=jsonl",
+        *files,
+        "generation.max_new_tokens=12",
+        "sweep.slots=1",
+    ]
+    tuning = ["languages.tuning=[en,es]", "mixture.fraction=0.5", "tuning.lr=0.01", "tuning.epochs=4"]
+    cells = ([*tuning, "tuning=lora"], [*tuning, "tuning=full"], ["tuning=none"])
+
+    def answer(*engine: str, of: Any = cells) -> dict[str, Any]:
+        found = {}
+        for cell in of:
+            done = door("train", root, *world, *cell, *engine)
+            logs = [log.read_text()[-3000:] for log in folder.glob("answers.log")]
+            assert done.returncode == 0, "\n".join([done.stdout, done.stderr, *logs])
+            print(done.stdout)
+        for path in sorted(root.glob("study/*/answers/*.jsonl")):
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+            found[f"{path.parts[-3]} {path.stem}"] = rows
+            path.unlink()
+        return found
+
+    assert answer("generation=none") == {}
+    with serving(None, folder / "answers.log") as address:
+        served = answer("generation=server", f"generation.server.base_url={address}", "generation.server.concurrency=4")
+        for path in sorted(root.glob("study/*/status.json")):
+            print(json.dumps(json.loads(path.read_text())["generate"]["server"]))
+        wish = ["generation.do_sample=true", "generation.top_k=1", "generation.repetition_penalty=1.3"]
+        drawn = answer("generation=server", f"generation.server.base_url={address}", *wish, of=cells[2:])
+    with serving(folder / "model", folder / "pinned.log") as address:
+        pinned = door("train", root, *world, *cells[0], "generation=server", f"generation.server.base_url={address}")
+        assert pinned.returncode == 1, pinned.stdout
+        assert "pinned" in pinned.stdout
+    compare(served, answer("generation=greedy"))
+    compare(drawn, answer("generation=greedy", *wish, of=cells[2:]))
+
+
+def compare(served: dict[str, Any], here: dict[str, Any]) -> None:
+    """Equal in text and tokens; an answer that ends just at the limit counts as cut off at this server."""
+    assert served, "no answers"
+    number = 0
+    for name, rows in served.items():
+        for row, mine in zip(rows, here[name], strict=True):
+            assert row["text"] == mine["text"], (name, row, mine)
+            number += row == mine
+            assert row == mine or mine["tokens"] >= 11, (name, row, mine)
+    print(f"{sum(map(len, served.values()))} answers of {len(served)} files as here, {number} in every field")
 
 
 def check(root: Path, folder: Path) -> None:
@@ -133,8 +197,12 @@ def check(root: Path, folder: Path) -> None:
 
 
 def main() -> int:
+    parts = sys.argv[1:] or ["judge", "answers"]
     with tempfile.TemporaryDirectory(prefix="pinch-server-") as folder:
-        check(Path(folder) / "runs", Path(folder))
+        if "judge" in parts:
+            check(Path(folder) / "runs", Path(folder))
+        if "answers" in parts:
+            check_answers(Path(folder) / "cells", Path(folder))
     return 0
 
 
