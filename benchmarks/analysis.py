@@ -70,8 +70,9 @@ def measured(root: Path, workspace: str) -> tuple[float, float, float]:
     return time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
-def build(root: Path, workspace: str, cells: int, languages: int, prompts: int) -> None:
-    """A workspace of so many cells: monolingual models, curves over the share and over languages, three seeds."""
+def build(root: Path, workspace: str, cells: int, languages: int, prompts: int, judged: bool = True) -> None:
+    """A workspace of so many cells: monolingual models, curves over the share and over languages, seed by seed. `judged`:
+    with items."""
     codes = list(dict.fromkeys([*TWELVE, *LANGUAGES]))[:languages]
     folder = root / workspace
     names = [f"prompt-{number:04d}" for number in range(prompts)]
@@ -88,7 +89,9 @@ def build(root: Path, workspace: str, cells: int, languages: int, prompts: int) 
     for number, (cell, settings) in enumerate(jobs):
         print(f"building {number + 1} of {len(jobs)}", file=sys.stderr, end="\r")
         write_cell(cell, settings, {"pinch": "benchmark"})
-        write_cell_files(cell, codes, names, monolingual, untuned, np.random.default_rng(number))
+        write_cell_files(
+            cell, codes, names, monolingual if judged else {}, untuned if judged else "", np.random.default_rng(number)
+        )
         write_json(cell.folder / "status.json", {"generate": {"state": "done", "seconds": 1.0, "prompts": digests}})
 
 
@@ -148,7 +151,8 @@ def write_cell_files(
         ):
             if reference:
                 lines += items(cell, code, names, against, reference, rng)
-    write_text(cell.items_path("reference"), "".join(lines))
+    if lines:
+        write_text(cell.items_path("reference"), "".join(lines))
     log = "".join(f"{step},{2 / step + 0.5:.5f},0.0001,900,5000.0\n" for step in range(1, 400))
     write_text(cell.folder / "train_log.csv", f"step,loss,lr,supervised_tokens,tokens_per_second\n{log}")
 

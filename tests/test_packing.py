@@ -142,18 +142,24 @@ def test_grouped_keys_and_scaling_by_hand() -> None:
             torch.testing.assert_close(got[0, token, head], expected)
 
 
-def test_varlen_is_called_as_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel needs a GPU; here a stand-in of the same signature reads its arguments as documented."""
+@pytest.mark.parametrize("older", [False, True])
+def test_varlen_is_called_as_it_wants(older: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel needs a GPU; here a stand-in of the same signature reads its arguments as documented. An older torch has no
+    enable_gqa."""
     import inspect
 
     from torch.nn.attention import varlen
 
     signature = inspect.signature(varlen.varlen_attn)
+    if older:
+        kept = [value for name, value in signature.parameters.items() if name != "enable_gqa"]
+        signature = signature.replace(parameters=kept)
 
     def stand_in(*given: Any, **named: Any) -> Tensor:
         asked = signature.bind(*given, **named).arguments
         assert asked["window_size"] == (-1, 0)
-        assert asked["enable_gqa"] is True
+        assert older or asked["enable_gqa"] is True
+        assert asked["key"].shape[1] == (4 if older else 2)
         assert asked["max_q"] == asked["max_k"] == 3
         parts = []
         borders = asked["cu_seq_q"].tolist()
@@ -167,6 +173,8 @@ def test_varlen_is_called_as_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
     k, v = torch.randn(2, 1, 2, 5, 8, generator=generator)
     documents = Documents([2, 3], CPU)
     expected, _ = attention.document_attention(torch.nn.Module(), q, k, v, None, 0.7, documents=documents)
+    assert attention._has_varlen()
+    monkeypatch.setattr(attention, "_varlen_options", lambda: frozenset(signature.parameters))
     assert attention._has_varlen()
     monkeypatch.setattr(varlen, "varlen_attn", stand_in)
     monkeypatch.setattr(attention, "_varlen_fits", lambda *_: True)

@@ -121,13 +121,18 @@ def document_attention(
 
 
 @cache
-def _has_varlen() -> bool:
-    """Whether this torch has variable-length attention, with the options used here (2.13 does)."""
+def _varlen_options() -> frozenset[str]:
+    """What this torch's variable-length attention can be told; nothing where it has none."""
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
-        return False
-    return {"scale", "window_size", "enable_gqa"} <= set(inspect.signature(varlen_attn).parameters)
+        return frozenset()
+    return frozenset(inspect.signature(varlen_attn).parameters)
+
+
+def _has_varlen() -> bool:
+    """Whether this torch has variable-length attention, with the options that are needed here."""
+    return {"scale", "window_size"} <= _varlen_options()
 
 
 def _varlen_fits(query: Tensor, value: Tensor, dropout: float) -> bool:
@@ -142,9 +147,15 @@ def _varlen(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, do
     """FlashAttention as it ships with torch; it has no kernel for CPUs."""
     from torch.nn.attention.varlen import varlen_attn
 
+    options: dict[str, Any] = {}
+    if query.shape[1] != key.shape[1]:  # key heads are shared by query heads, which torch before 2.12 was not told
+        if "enable_gqa" in _varlen_options():
+            options["enable_gqa"] = True
+        else:
+            key, value = (part.repeat_interleave(query.shape[1] // part.shape[1], dim=1) for part in (key, value))
     result = varlen_attn(
         query, key, value, documents.borders, documents.borders, documents.longest, documents.longest,
-        scale=scaling, window_size=(-1, 0), enable_gqa=query.shape[1] != key.shape[1],
+        scale=scaling, window_size=(-1, 0), **options,
     )  # fmt: skip
     assert isinstance(result, Tensor)
     return result
