@@ -16,11 +16,12 @@ from torch import Tensor
 
 from pinch import adapters, learner, packing
 from pinch.config import DType, LossUnit, Method, Packing, Schedule, TuningConfig
+from pinch.course import schedule
 from pinch.errors import CellError, UserError
 from pinch.generation import assert_adapter_active, attach
 from pinch.learner import loss_weights, rate_factor, shares
 from pinch.records import Example
-from pinch.tuning import TuningFacts, schedule, tune
+from pinch.tuning import TuningFacts, tune
 from tiny import LANGUAGES, make_examples
 
 Load = Callable[..., Any]

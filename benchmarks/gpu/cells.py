@@ -20,7 +20,7 @@ from gpu import shapes
 from gpu.circumstances import autocast, compiled, tf32
 from gpu.naive import naive
 from gpu.setting import Setting, out_of_memory
-from pinch import tuning
+from pinch import course, tuning
 from pinch.config import Method, Packing, Schedule, TuningConfig
 from pinch.models import Loaded
 from pinch.records import Example
@@ -48,7 +48,7 @@ class Case:
 
     @property
     def order(self) -> list[list[int]]:
-        return tuning.schedule(len(self.examples), self.settings.batch_size, 1, None, SEED)
+        return course.schedule(len(self.examples), self.settings.batch_size, 1, None, SEED)
 
 
 @dataclass(frozen=True)

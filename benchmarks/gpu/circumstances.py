@@ -25,7 +25,7 @@ def autocast() -> Iterator[None]:
         return model
 
     with (
-        mock.patch.object(tuning, "_mixed", return_value=True),
+        mock.patch.object(tuning._Work, "mixed", True, create=True),
         mock.patch.object(tuning, "_trainable", trainable),
     ):
         yield

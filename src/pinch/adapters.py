@@ -35,6 +35,8 @@ def add_lora(net: PreTrainedModel, settings: TuningConfig) -> "PeftModel":
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=cast(int, settings.alpha),  # peft takes any number
+        use_rslora=settings.rslora,
+        use_dora=settings.dora,
         lora_dropout=settings.dropout,
         target_modules=settings.target,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in net.modules()),

@@ -7,7 +7,7 @@ prepares all of its cells before the first one starts, a plan prepares them and 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from pinch import cells, corpora, mixture, models
+from pinch import cells, corpora, mixture, models, quantization
 from pinch.cells import Cell
 from pinch.config import GenerationEngine, Method, TrainConfig
 from pinch.corpora import Corpus
@@ -77,6 +77,7 @@ def distinct(jobs: Iterable[Job]) -> list[Job]:
 
 def prepare(settings: TrainConfig) -> Job:
     """Check the settings and say which cell they mean. Raises UserError for whatever cannot be trained."""
+    quantization.refuse_missing(settings.model.quantization)
     corpus = corpora.load(settings.data, settings.cache_folder())
     plan = draw(settings, corpus)
     prompts = corpus.prompts_in(settings.languages.evaluation or corpus.evaluation or sorted(corpus.prompts))

@@ -9,52 +9,40 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from pinch import packing
 from pinch.config import LossUnit, Schedule, TuningConfig
+from pinch.course import Course, StepLog, listed
 from pinch.errors import CellError
 from pinch.frames import Encoded
+from pinch.losses import cross_entropies
 from pinch.ranks import ALONE, Ranks, local
-from pinch.records import Example
 
 
-@dataclass
-class StepLog:
-    """What happened in one optimizer step: `loss` in nats per unit, `lr` as used, tokens that were computed
-    (`tokens`) and supervised (`supervised`, per language), `seconds` of wall time."""
+@dataclass(frozen=True)
+class Passes:
+    """How a rank's share of a step goes through the network: `size` examples at a time, `packed` into one row, or below each
+    other, filled up with the token `filler`."""
 
-    step: int
-    loss: float
-    lr: float
-    tokens: int
-    supervised: dict[str, int]
-    seconds: float
+    size: int
+    packed: bool
+    filler: int
+
+    def batch(self, rows: Sequence[Encoded], weights: Sequence[float], device: torch.device) -> packing.Batch:
+        if self.packed:
+            return packing.pack(rows, weights, device)
+        return packing.pad(rows, weights, self.filler, device)
 
 
-@dataclass
-class Course:
-    """What one cell is taught: the examples, their token rows, and the example numbers of every step.
-
-    It is the loader that Lightning iterates over: Lightning would take a list of lists for many loaders, and torch's
-    DataLoader would draw from the global random state."""
-
-    examples: Sequence[Example]
-    rows: Sequence[Encoded]
-    steps: list[list[int]]
-    log: list[StepLog] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.steps)
+def token_losses(net: PreTrainedModel, batch: packing.Batch) -> Tensor:
+    """(supervised tokens,) cross entropies in nats."""
+    return cross_entropies(packing.supervised_logits(net, batch), batch.targets)
 
 
 def loss_weights(counts: Sequence[int], unit: LossUnit) -> list[float]:
@@ -108,8 +96,7 @@ class Learner(LightningModule):
         course: Course,
         settings: TuningConfig,
         lr: float,
-        packed: bool,
-        filler: int,
+        passes: Passes,
         progress: Callable[[int, int], None],
         ranks: Ranks = ALONE,
     ) -> None:
@@ -120,8 +107,7 @@ class Learner(LightningModule):
         self._net = (net,)
         self._trained = [weight for weight in net.parameters() if weight.requires_grad]
         self._course, self._settings, self._lr = course, settings, lr
-        self._packed, self._filler, self._progress = packed, filler, progress
-        self._ranks = ranks
+        self._passes, self._progress, self._ranks = passes, progress, ranks
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LambdaLR]]:
         settings, total = self._settings, len(self._course.steps)
@@ -163,9 +149,8 @@ class Learner(LightningModule):
         total = torch.zeros((), device=self._net[0].device)
         broken = ""
         for part, share in self._micro_batches(batch, weights):
-            micro = self._batch([rows[number] for number in part], share)
-            logits = packing.supervised_logits(self._net[0], micro).float()
-            losses = cross_entropy(logits, micro.targets, reduction="none")
+            micro = self._passes.batch([rows[number] for number in part], share, total.device)
+            losses = token_losses(self._net[0], micro)
             loss = losses @ micro.weights
             broken = broken or self._broken(losses, micro, part)
             self.manual_backward(loss)  # even of a broken loss: other ranks wait for it
@@ -186,29 +171,20 @@ class Learner(LightningModule):
         taught = [pair for pair in zip(batch, weights, strict=True) if rows[pair[0]].supervised > 0]
         all_shares = shares([len(rows[number].ids) for number, _ in taught], self._ranks.world)
         mine = [taught[place] for place in all_shares[self._ranks.rank]]
-        size = self._settings.micro_batch or len(batch)
+        size = self._passes.size
         passes = range(0, max(map(len, all_shares)) if self._ranks.spread_on else len(mine), size)
         for start in passes:
             part = mine[start : start + size] or [(taught[0][0], 0.0)]
             part.sort(key=lambda pair: len(rows[pair[0]].ids))  # attention is per group of like lengths
             yield [number for number, _ in part], [weight for _, weight in part]
 
-    def _batch(self, rows: list[Encoded], weights: list[float]) -> packing.Batch:
-        device = self._net[0].device
-        if self._packed:
-            return packing.pack(rows, weights, device)
-        return packing.pad(rows, weights, self._filler, device)
-
     def _broken(self, losses: Tensor, batch: packing.Batch, part: list[int]) -> str:
         """The examples whose loss is no number, in words; empty when there are none."""
         bad = ~torch.isfinite(losses.detach())
         if not bool(bad.any()):
             return ""
-        owners = sorted({batch.owners[index] for index in bad.nonzero().flatten().tolist()})
-        names = [self._course.examples[part[owner]] for owner in owners[:5]]
-        listed = ", ".join(f"{example.id} ({example.language})" for example in names)
-        more = f" and {len(owners) - 5} more" if len(owners) > 5 else ""
-        return f"examples {listed}{more}"
+        numbers = sorted({part[batch.owners[index]] for index in bad.nonzero().flatten().tolist()})
+        return f"examples {listed([self._course.examples[number] for number in numbers])}"
 
     def _record(self, batch: list[int], step: int, loss: float, lr: float, seconds: float) -> None:
         course = self._course

@@ -18,8 +18,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pinch import refusals
-from pinch.config import Accelerator, DType, ModelConfig, ModelSource, TrainerConfig
+from pinch import quantization, refusals
+from pinch.config import Accelerator, DType, ModelConfig, ModelSource, Quantization, TrainerConfig
 from pinch.errors import UserError, did_you_mean
 from pinch.frames import Encoded, Frame, make_frame
 from pinch.refusals import explained, hushed
@@ -175,13 +175,15 @@ def load(model: ModelConfig, location: str, device: "torch.device", place: "torc
     if that is another. Raises UserError, one line, for whatever cannot be loaded; what can be told without the weights is
     told before they are read."""
     where = model.name if model.source is ModelSource.embedded else location
+    quantization.refuse_missing(model.quantization)
     revision = None if Path(location).is_dir() else model.revision
     with explained(where):
         config = _causal_config(location, revision, where)
         tokenizer = _tokenizer(location, revision, where)
     context, frame = _context(model, config, where), make_frame(tokenizer, model.template, where)
     with explained(where):
-        net = load_weights(location, config, _dtype(model.dtype, device), place or device, revision)
+        dtype = _dtype(model.dtype, device)
+        net = load_weights(location, config, dtype, place or device, revision, model.quantization)
     refusals.refuse_bidirectional(net, where)
     embeddings: Any = net.get_input_embeddings()
     size = embeddings.weight.shape[0]
@@ -202,7 +204,12 @@ def read_frame(model: ModelConfig, location: str) -> tuple[Frame, int]:
 
 
 def load_weights(
-    location: str, config: "PreTrainedConfig", dtype: "torch.dtype", device: "torch.device", revision: str | None = None
+    location: str,
+    config: "PreTrainedConfig",
+    dtype: "torch.dtype",
+    device: "torch.device",
+    revision: str | None = None,
+    bits: Quantization = Quantization.none,
 ) -> "PreTrainedModel":
     """The network alone: in eval mode, every weight frozen. Of a model that also sees images, only what reads and writes
     text. Raises UserError when the files lack some of its weights."""
@@ -211,10 +218,17 @@ def load_weights(
     auto: Any = AutoModelForCausalLM
     with refusals.no_conversion():
         net, found = auto.from_pretrained(
-            location, config=config, dtype=dtype, revision=revision, output_loading_info=True
+            location,
+            config=config,
+            dtype=dtype,
+            revision=revision,
+            output_loading_info=True,
+            **quantization.options(bits, dtype, device),
         )
     refusals.refuse_incomplete(net, found["missing_keys"], location)
-    loaded: PreTrainedModel = _text_part(net).requires_grad_(False).to(device).eval()
+    net = _text_part(net).requires_grad_(False).eval()
+    quantization.settle(net)
+    loaded: PreTrainedModel = net.to(device) if bits is Quantization.none else net
     return loaded
 
 
@@ -236,13 +250,16 @@ def _text_part(net: Any) -> Any:
     setattr(shell, shell.base_model_prefix, decoder)
     shell.set_output_embeddings(net.get_output_embeddings())
     shell.config, shell.generation_config = decoder.config, net.generation_config
+    for name in quantization.FLAGS:
+        if hasattr(net, name):
+            setattr(shell, name, getattr(net, name))
     return shell
 
 
 def twin(net: "PreTrainedModel") -> "PreTrainedModel":
     """A second network with the same weights, not copies of them: adapters added to it leave the first one alone."""
-    shared = {id(tensor): tensor for tensor in (*net.parameters(), *net.buffers())}
-    return copy.deepcopy(net, shared)
+    kept = (*net.parameters(), *net.buffers(), *quantization.shared(net))
+    return copy.deepcopy(net, {id(value): value for value in kept})
 
 
 @contextmanager

@@ -102,6 +102,7 @@ def tune(job: Job, tracker: tracking.Run, report: Report, ranks: Ranks, shelf: S
             folder=folder,
             logger=tracker.logger,
             progress=lambda step, steps: report("tuning", step / steps),
+            memory=settings.cache_folder(),
             ranks=ranks,
         )
         facts.update(cells.plain(result), template=loaded.frame.digest)

@@ -6,6 +6,7 @@ format) or <folder>/model (a Hugging Face folder), and <folder>/train_log.csv. T
 
 import copy
 import csv
+import gc
 import hashlib
 import io
 import logging
@@ -14,7 +15,7 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,12 +23,15 @@ import torch
 from pytorch_lightning.loggers import Logger
 from transformers import PreTrainedModel
 
-from pinch import adapters, packing
+from pinch import adapters, microbatch, packing, quantization
 from pinch.attention import Unsupported
-from pinch.config import Method, Packing, TuningConfig
+from pinch.config import Method, Packing, Quantization, TuningConfig
+from pinch.config.tuning import check_quantized
+from pinch.course import Course, StepLog, make_course, named, tell_cut
 from pinch.errors import CellError
 from pinch.fitting import fit
-from pinch.learner import Course, Learner, StepLog, checksums
+from pinch.learner import Learner, Passes, checksums
+from pinch.microbatch import Sizes
 from pinch.models import Loaded, random_state
 from pinch.ranks import ALONE, Ranks, local
 from pinch.records import Example, write_text
@@ -40,31 +44,24 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class TuningFacts:
-    """What a tuning did. `supervised_tokens` per language over all steps; `truncated`: examples that lost the end of
-    their response; `final_loss`: mean of the last ten steps, nats per unit; `packing`: packed or padded; `peak_memory`:
-    bytes, of the GPU's tensors or of the whole process on a CPU, where several ranks were at work of the largest; `trained`:
-    number of trained parameters."""
+    """What a tuning did. `supervised_tokens` per language over all steps; `truncated`: examples that lost the end of their
+    response, but not all of it; `silent`: examples without a supervised token; both with the names of the first 20;
+    `final_loss`: mean of the last ten steps, nats per unit; `packing`: packed or padded; `micro_batch`: examples per forward
+    pass; `peak_memory`: bytes, of the GPU's tensors or of the whole process on a CPU, where several ranks were at work of
+    the largest; `trained`: number of trained parameters."""
 
     steps: int
     supervised_tokens: dict[str, int]
     truncated: int
+    truncated_examples: list[str]
+    silent: int
+    silent_examples: list[str]
     seconds: float
     final_loss: float
     packing: str
+    micro_batch: int
     peak_memory: int
     trained: int
-
-
-def schedule(n_examples: int, batch_size: int, epochs: int, max_steps: int | None, seed: int) -> list[list[int]]:
-    """The example numbers of every optimizer step, a pure function of its arguments.
-
-    Every epoch is a permutation of its own; its last, incomplete batch is kept. Stops after `max_steps` steps."""
-    steps: list[list[int]] = []
-    for epoch in range(epochs):
-        order = list(range(n_examples))
-        random.Random(f"pinch order {seed} {epoch}").shuffle(order)
-        steps.extend(order[start : start + batch_size] for start in range(0, n_examples, batch_size))
-    return steps[:max_steps]
 
 
 def tune(
@@ -78,56 +75,106 @@ def tune(
     logger: Logger | None,
     progress: Callable[[int, int], None],
     ranks: Ranks = ALONE,
+    memory: Path | None = None,
 ) -> TuningFacts:
-    """Train, then write adapter or model and the log into `folder`. `progress` is told (step, steps).
+    """Train, then write adapter or model and the log into `folder`. `progress` is told (step, steps), again from the start
+    where memory ran out and smaller micro-batches are tried. `memory`: the folder in which their sizes are remembered.
 
     Raises CellError when there is nothing to learn from in some step, when a loss is not a number, when the first step
-    changed nothing, or (tuning.packing=packed) when the model cannot be packed; UserError for a target without modules.
-    The same arguments give the same weights; global random state and environment stay untouched. Of several ranks, all
-    call this with the same arguments, and the first writes and tells."""
+    changed nothing, or (tuning.packing=packed) when the model cannot be packed; UserError for a target without modules
+    and for what quantised weights cannot do. The same arguments give the same weights; global random state and
+    environment stay untouched. Of several ranks, all call this with the same arguments, and the first writes and tells."""
+    check_quantized(quantization.kind(loaded.model), settings, ranks.spread_on is not None)
     started = time.perf_counter()
-    course = _course(loaded, examples, settings, seed)
-    device, mixed = ranks.spread_on or loaded.device, _mixed(loaded, settings)
-    with random_state(seed, device):
-        model = _trainable(loaded, settings)
-        net = adapters.network(model)
-        attention = net.config._attn_implementation
-        _refuse_different(net, course, ranks)
-        ranks.spread(net)
-        packed = _packed(net, course, settings, mixed, ranks)
-        net.train()
-        learner = Learner(net, course, settings, lr, packed, loaded.pad, progress, ranks)
-        if ranks.world > 1:  # dropout must not fall alike on the examples of different ranks
-            torch.manual_seed(random.Random(f"pinch rank {ranks.rank} {seed}").getrandbits(63))
-        try:
-            with ranks.watch():
-                fit(learner, device, mixed, folder, logger)
-        except torch.OutOfMemoryError:
-            raise CellError("out of GPU memory; set tuning.micro_batch, e.g. tuning.micro_batch=4") from None
-        finally:
+    course = make_course(loaded, examples, settings, seed)
+    if ranks.first:
+        tell_cut(course, settings, loaded.context)
+    work = _Work(loaded, course, settings, lr, seed, folder, logger, progress, ranks, Sizes(memory))
+    while True:
+        facts = work.attempt()
+        if facts is not None:
+            return replace(facts, seconds=round(time.perf_counter() - started, 3))
+        course.log.clear()
+        gc.collect()  # what the first attempt had allocated
+        torch.cuda.empty_cache()
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What `tune` was asked for, and the micro-batches that are known."""
+
+    loaded: Loaded
+    course: Course
+    settings: TuningConfig
+    lr: float
+    seed: int
+    folder: Path
+    logger: Logger | None
+    progress: Callable[[int, int], None]
+    ranks: Ranks
+    sizes: Sizes
+
+    @property
+    def device(self) -> torch.device:
+        return self.ranks.spread_on or self.loaded.device
+
+    @property
+    def mixed(self) -> bool:
+        """Whether to compute in bf16 with weights in fp32: full tuning of a model that is kept in bf16."""
+        return self.settings.method is Method.full and self.loaded.model.dtype is torch.bfloat16
+
+    def attempt(self) -> TuningFacts | None:
+        """The whole tuning; none when memory ran out and a smaller micro-batch, now among `sizes`, may help."""
+        ranks, course = self.ranks, self.course
+        with random_state(self.seed, self.device):
+            model = _trainable(self.loaded, self.settings)
+            net = adapters.network(model)
+            attention = net.config._attn_implementation
+            _refuse_different(net, course, ranks)
+            ranks.spread(net)
+            packed = _packed(net, course, self.settings, self.mixed, ranks)
+            passes, key = self.passes(net.train(), packed)
+            learner = Learner(net, course, self.settings, self.lr, passes, self.progress, ranks)
+            if ranks.world > 1:  # dropout must not fall alike on the examples of different ranks
+                torch.manual_seed(random.Random(f"pinch rank {ranks.rank} {self.seed}").getrandbits(63))
+            try:
+                with ranks.watch():
+                    fit(learner, self.device, self.mixed, self.folder, self.logger)
+            except torch.OutOfMemoryError:
+                _note_smaller(passes.size, key, self.sizes, ranks)
+                return None
+            finally:
+                if ranks.first:
+                    _write_log(self.folder / "train_log.csv", course.log)
+            net.set_attn_implementation(attention)
+            _refuse_broken(net, ranks)
+            whole = ranks.whole(model)
             if ranks.first:
-                _write_log(folder / "train_log.csv", course.log)
-        net.set_attn_implementation(attention)
-        _refuse_broken(net, ranks)
-        whole = ranks.whole(model)
-        if ranks.first:
-            adapters.save(model, loaded, folder, whole)
-    return _facts(course, packed, net, device, ranks, time.perf_counter() - started)
+                adapters.save(model, self.loaded, self.folder, whole)
+        return _facts(course, passes, net, self.device, ranks)
+
+    def passes(self, net: PreTrainedModel, packed: bool) -> tuple[Passes, str]:
+        """With the micro-batch that the user set, or as many examples as fit; then also the key to remember that by."""
+        passes = Passes(self.settings.micro_batch or 0, packed, self.loaded.pad)
+        if passes.size:
+            return passes, ""
+        share = -(-max(map(len, self.course.steps)) // self.ranks.world)
+        rows = microbatch.heaviest(self.course.rows, share)
+        load = microbatch.Load(net, rows, self.settings, passes, self.mixed, self.device)
+        size, key = microbatch.find(load, self.sizes, self.ranks)
+        return replace(passes, size=size), key
 
 
-def _course(loaded: Loaded, examples: Sequence[Example], settings: TuningConfig, seed: int) -> Course:
-    rows = loaded.frame.encode_all(examples, min(settings.max_length, loaded.context))
-    steps = schedule(len(rows), settings.batch_size, settings.epochs, settings.max_steps, seed)
-    if not steps:
-        raise CellError("there are no examples to tune on; use tuning=none for the untuned model")
-    for number, step in enumerate(steps, start=1):
-        if not any(rows[index].supervised for index in step):
-            names = ", ".join(examples[index].id for index in step[:5])
-            raise CellError(
-                f"step {number} has no supervised token (examples {names}): the prompts fill tuning.max_length="
-                f"{settings.max_length}; raise it"
-            )
-    return Course(examples, rows, steps)
+def _note_smaller(size: int, key: str, sizes: Sizes, ranks: Ranks) -> None:
+    """After a step ran out of GPU memory. Raises CellError where nothing smaller is left to try here and now."""
+    if not key:
+        raise CellError("out of GPU memory; set a lower tuning.micro_batch, or none to have it found") from None
+    if size == 1:
+        raise CellError(f"out of GPU memory with a single example; {microbatch.HELP}") from None
+    sizes.note(key, size // 2)
+    if ranks.world > 1:  # the others are in the middle of a step
+        raise CellError(f"out of GPU memory; run the cell again, then with micro-batches of {size // 2}") from None
+    log.warning("out of GPU memory with micro-batches of %d: from the start again, with %d", size, size // 2)
 
 
 def _refuse_different(net: PreTrainedModel, course: Course, ranks: Ranks) -> None:
@@ -164,19 +211,18 @@ def _trainable(loaded: Loaded, settings: TuningConfig) -> "PreTrainedModel | Pef
     return model
 
 
-def _mixed(loaded: Loaded, settings: TuningConfig) -> bool:
-    """Whether to compute in bf16 with weights in fp32: full tuning of a model that is kept in bf16."""
-    return settings.method is Method.full and loaded.model.dtype is torch.bfloat16
-
-
 def _packed(net: PreTrainedModel, course: Course, settings: TuningConfig, mixed: bool, ranks: Ranks) -> bool:
     """Whether to pack; where packing is wanted the self-test decides."""
     if settings.packing is Packing.padded:
         return False
     order = sorted((row for row in course.rows if row.supervised), key=lambda row: len(row.ids))
     rows = [order[index * (len(order) - 1) // 3] for index in range(4)]
+    # int8 rounds what comes in as much as bf16 does
+    rough = mixed or quantization.kind(net) is Quantization.int8
     try:
-        packing.check(net.train(False), rows, mixed)
+        packing.check(net.train(False), rows, rough)
+    except torch.OutOfMemoryError:
+        raise CellError(f"out of GPU memory in the self-test of packing; {microbatch.HELP}") from None
     except Unsupported as error:
         if settings.packing is Packing.packed:
             raise CellError(f"tuning.packing=packed: {error}; use tuning.packing=auto or padded") from None
@@ -210,9 +256,7 @@ def _write_log(path: Path, entries: list[StepLog]) -> None:
     write_text(path, text.getvalue())
 
 
-def _facts(
-    course: Course, packed: bool, net: PreTrainedModel, device: torch.device, ranks: Ranks, seconds: float
-) -> TuningFacts:
+def _facts(course: Course, passes: Passes, net: PreTrainedModel, device: torch.device, ranks: Ranks) -> TuningFacts:
     supervised: Counter[str] = Counter()
     for entry in course.log:
         supervised.update(entry.supervised)
@@ -221,13 +265,18 @@ def _facts(
         memory = torch.cuda.max_memory_allocated(device)
     else:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    cut, silent = course.cut(), course.silent()
     return TuningFacts(
         steps=len(course.log),
         supervised_tokens=dict(sorted(supervised.items())),
-        truncated=sum(row.truncated for row in course.rows),
-        seconds=round(seconds, 3),
+        truncated=len(cut),
+        truncated_examples=[named(example) for example in cut[:20]],
+        silent=len(silent),
+        silent_examples=[named(example) for example in silent[:20]],
+        seconds=0.0,  # known when all is done
         final_loss=sum(last) / len(last),
-        packing="packed" if packed else "padded",
+        packing="packed" if passes.packed else "padded",
+        micro_batch=passes.size,
         peak_memory=max(ranks.gather(memory)),
         trained=sum(weight.numel() for weight in net.parameters() if weight.requires_grad),
     )

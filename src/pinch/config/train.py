@@ -12,7 +12,7 @@ from pinch.config.mixture import LanguagesConfig, MixtureConfig
 from pinch.config.model import ModelConfig
 from pinch.config.sweep import ExperimentConfig, PlanConfig, SweepConfig
 from pinch.config.tracking import TrackingConfig
-from pinch.config.tuning import TrainerConfig, TuningConfig
+from pinch.config.tuning import Strategy, TrainerConfig, TuningConfig, check_quantized
 
 
 class Show(Enum):
@@ -50,6 +50,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_workspace(self.workspace)
+        check_quantized(self.model.quantization, self.tuning, self.trainer.strategy is Strategy.fsdp)
 
     def cache_folder(self) -> Path:
         """Where models made on this machine are kept, and what was read from the Hub."""

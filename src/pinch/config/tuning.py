@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pinch.config.checks import positive
-from pinch.config.model import ModelConfig
+from pinch.config.model import ModelConfig, Quantization
 from pinch.errors import UserError
 
 
@@ -49,7 +49,8 @@ class TuningConfig:
     rslora: bool = False
     """Rank-stabilised LoRA (arXiv 2312.03732): for comparing ranks, or for large ones."""
     dora: bool = False
-    """Weight-decomposed LoRA (arXiv 2402.09353): direction and magnitude of each weight are learnt apart; slower."""
+    """Weight-decomposed LoRA (arXiv 2402.09353): direction and magnitude of each weight are learnt apart; slower.
+    Not with int8."""
     dropout: float = 0.0
     """LoRA dropout, 0..1."""
     target: str = "all-linear"
@@ -103,6 +104,19 @@ class TuningConfig:
         if self.lr is not None:
             return self.lr
         return model.full_lr if self.method is Method.full else model.lora_lr
+
+
+def check_quantized(bits: Quantization, tuning: TuningConfig, spread: bool) -> None:
+    """Raises UserError for what cannot be done with weights in fewer bits. `spread`: over devices, by trainer=fsdp."""
+    if bits is Quantization.none or tuning.method is Method.none:
+        return
+    set_to = f"model.quantization={bits.value}"
+    if tuning.method is Method.full:
+        raise UserError(f"tuning.method=full with {set_to}: quantised weights cannot be trained; use tuning=lora")
+    if spread:
+        raise UserError(f"trainer=fsdp with {set_to}: quantised weights cannot be spread; use trainer=ddp")
+    if tuning.dora and bits is Quantization.int8:
+        raise UserError(f"tuning.dora with {set_to} does not work in PEFT; use model.quantization=nf4")
 
 
 class Accelerator(Enum):
