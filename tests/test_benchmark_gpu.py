@@ -70,11 +70,13 @@ def rows(events: list[Event], job: int) -> dict[str, Event]:
     return {event["arm"]: event for event in events if event["kind"] == "row" and event["job"] == job}
 
 
+@pytest.mark.slow
 def test_nothing_fails(events: list[Event]) -> None:
     assert [event for event in events if "error" in event] == []
     assert [event["job"] for event in events if event["kind"] == "end"] == list(range(5))
 
 
+@pytest.mark.slow
 def test_all_ways_to_tune_learn_the_same(events: list[Event]) -> None:
     found = rows(events, 0)
     assert {"packed", "padded", "plain Lightning", "packed, checkpointing"} <= found.keys()
@@ -100,6 +102,7 @@ def test_speed_counts_the_tokens_of_examples() -> None:
     assert row["tokens/s"] == pytest.approx((lengths[2] / 1.0 + lengths[3] / 2.0) / 2), "the first two steps warm up"
 
 
+@pytest.mark.slow
 def test_ways_that_are_for_gpus_are_the_same_cell() -> None:
     from gpu import cells
 
@@ -113,6 +116,7 @@ def test_ways_that_are_for_gpus_are_the_same_cell() -> None:
     assert all(row["apart"] < 0.05 for row in found), found
 
 
+@pytest.mark.slow
 def test_a_full_gpu_halves_the_micro_batch() -> None:
     from gpu import cells
 
@@ -136,6 +140,7 @@ def test_a_full_gpu_halves_the_micro_batch() -> None:
     assert cells.measured(case, "x", broken) == {"arm": "x", "error": "ValueError: odd"}
 
 
+@pytest.mark.slow
 def test_both_engines_answer_alike_and_unevenly(events: list[Event]) -> None:
     found = [row for name, row in rows(events, 2).items() if name.endswith("float32")]
     assert len(found) >= 2
@@ -143,6 +148,7 @@ def test_both_engines_answer_alike_and_unevenly(events: list[Event]) -> None:
     assert all(1 < row["mean"] < 24 for row in found), "some end before the limit"
 
 
+@pytest.mark.slow
 def test_attention_is_alike_in_all_ways(events: list[Event]) -> None:
     found = rows(events, 3)
     assert {"groups of SDPA", "one SDPA per document", "padded SDPA"} <= found.keys()
