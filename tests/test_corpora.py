@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from pinch import cells, corpora
-from pinch.config import DataConfig, DataSource, Missing, Overlap
+from pinch.config import DataConfig, DataSource, Missing, Overlap, Turns
 from pinch.errors import UserError
+from pinch.records import Example
 
 ROW = {"id": "a", "language": "en", "instruction": "Say hello", "response": "Hello"}
 PROMPT = {"id": "p", "language": "en", "instruction": "Say bye", "reference": "Bye"}
@@ -179,6 +180,53 @@ def test_several_turns_are_counted(tmp_path: Path) -> None:
         UserError, match=r"corpus\.jsonl: 2 of 3 rows are conversations of several turns, row 2 the first"
     ):
         load(tmp_path, rows)
+
+
+LONG_TALK = {
+    **SHORT_TALK,
+    "messages": [*SAID, {"role": "user", "content": "Say it"}, {"role": "assistant", "content": "It"}],
+}
+
+
+def test_several_turns_are_kept_or_not(tmp_path: Path) -> None:
+    rows = [{**SHORT_TALK, "id": "short"}, LONG_TALK]
+    kept, first, dropped = (
+        sifted(tmp_path, rows, [PROMPT], turns=wish) for wish in (Turns.keep, Turns.first, Turns.drop)
+    )
+    assert kept.examples["en"]["a"] == Example("a", "en", "Say it", "It", (("Say hello", "Hello"),))
+    assert kept.examples["en"]["short"].turns == (("Say hello", "Hello"),)
+    assert first.examples["en"]["a"] == Example("a", "en", "Say hello", "Hello")
+    assert (list(dropped.examples["en"]), dropped.losses) == (["short"], {"conversations of several turns": 1})
+    assert (kept.losses, first.losses) == ({}, {})
+
+
+def test_the_fingerprint_knows_every_turn(tmp_path: Path) -> None:
+    def named(instruction: str, response: str, before: tuple[tuple[str, str], ...] = ()) -> str:
+        return corpora.Corpus({"en": {"a": Example("a", "en", instruction, response, before)}}, {}, "x").fingerprint
+
+    assert named("Say it", "It") == "40efb75768630b2b", "what it was before there were turns"
+    names = [
+        named("Say it", "It"),
+        named("Say it", "It", (("Say hello", "Hello"),)),
+        named("Say it", "It", (("Say hello", "hello"),)),
+        named("Say it", "It", (("a", "b"), ("c", "d"))),
+        named("Say it", "It", (("a", "b\0c"), ("d", ""))),
+    ]
+    assert len(set(names)) == len(names)
+
+
+def test_sifting_looks_at_every_turn(tmp_path: Path) -> None:
+    keep = {"turns": Turns.keep}
+    rows = [LONG_TALK, {**ROW, "id": "b", "response": "Hello"}]
+    assert list(sifted(tmp_path, rows, [PROMPT], min_chars=3, **keep).examples["en"]) == ["b"]
+    assert list(sifted(tmp_path, rows, [PROMPT], max_chars=20, **keep).examples["en"]) == ["b"]
+    asked = {**PROMPT, "instruction": "Say hello!"}
+    dropped = sifted(
+        tmp_path, [LONG_TALK, {**ROW, "id": "b", "instruction": "Why?"}], [asked], overlap=Overlap.drop, **keep
+    )
+    assert list(dropped.examples["en"]) == ["b"]
+    with pytest.raises(UserError, match=r"'p' .* is in the corpus word for word"):
+        sifted(tmp_path, [LONG_TALK], [{**PROMPT, "instruction": "Say hello"}], **keep)
 
 
 # --- what every source is sifted by ------------------------------------------------------------------------------------

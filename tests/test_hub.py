@@ -13,6 +13,7 @@ from huggingface_hub import constants
 from pinch import corpora
 from pinch.config import ColumnsConfig, DataConfig, DataSource, Overlap, TableConfig, Turns
 from pinch.errors import UserError
+from pinch.records import Example
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 Rows = list[dict[str, Any]]
@@ -167,6 +168,14 @@ def test_two_tables_and_rows_without_ids(tmp_path: Path) -> None:
     assert load(tmp_path, replace(lima, turns=Turns.first)).examples["en"]["lima-1"].response == "2"
     with pytest.raises(UserError, match=r"1 conversations of several turns; .* turns=drop"):
         load(tmp_path, replace(lima, turns=Turns.refuse))
+    kept = load(tmp_path, replace(lima, turns=Turns.keep))
+    assert kept.examples["en"]["lima-1"] == Example("lima-1", "en", "3", "4", (("1", "2"),))
+    assert kept.losses == {}
+    with pytest.raises(UserError, match=r"turns=keep is for columns\.messages"):
+        replace(oasst, turns=Turns.keep)
+    asked = replace(lima, turns=Turns.keep, columns=replace(lima.columns))
+    with pytest.raises(UserError, match=r"1 conversations of several turns; prompts have one turn: set turns=first"):
+        load(tmp_path, oasst, asked=asked, prompts=None)
 
 
 def test_a_limit_takes_the_same_ids_in_every_language(tmp_path: Path) -> None:

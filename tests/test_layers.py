@@ -47,7 +47,7 @@ LAYERS = (
     ),
     ("of evaluate", {"references", "bench", "scoreboard", "rulings", "calls", "exchange", "audit"}),
     ("jobs", {"jobs"}),
-    ("of sweeps", {"cellfile", "plan", "pool", "board"}),
+    ("of sweeps", {"cellfile", "plan", "pool", "board", "showing"}),
     ("flows", {"train", "evaluate", "analyze"}),
     ("sweep", {"sweep"}),
     ("of other engines", {"engines"}),

@@ -68,7 +68,10 @@ def little(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_heaviest_by_hand() -> None:
-    rows = [Encoded([1] * length, length - taught, False) for length, taught in ((5, 1), (9, 0), (7, 2), (7, 3))]
+    rows = [
+        Encoded([1] * length, ((length - taught, length),) if taught else ())
+        for length, taught in ((5, 1), (9, 0), (7, 2), (7, 3))
+    ]
     assert heaviest(rows, 2) == [rows[3], rows[2]], "what teaches nothing is never computed"
     assert heaviest(rows, 9) == [rows[3], rows[2], rows[0]]
 
@@ -226,7 +229,7 @@ def test_the_estimate_is_an_upper_bound(tiny_loaded: Loaded, changes: dict[str, 
     settings = TuningConfig(**SHORT | changes)
     loaded = tiny_loaded()
     net = adapters.network(_trainable(loaded, settings)).train()
-    rows = [Encoded([5] * 100, 50, False)] * 64
+    rows = [Encoded([5] * 100, ((50, 100),))] * 64
     load = Load(net, rows, settings, Passes(0, False, 2), False, CPU)
     load.attempt(1)
     grown = memory.growth(lambda: load.attempt(64))

@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 
 from pinch import models
-from pinch.config import Accelerator, DType, ModelConfig, ModelSource, Template, TrainerConfig
+from pinch.config import Accelerator, DType, ModelConfig, ModelSource, TrainerConfig
 from pinch.errors import UserError
-from pinch.frames import NEUTRAL, make_frame
-from pinch.records import Example
-from tiny import make_examples, make_folder, make_tokenizer
+from tiny import make_folder, make_tokenizer
 
 Folder = Callable[[str], Path]
 
@@ -237,119 +235,3 @@ def test_a_twin_shares_weights_but_not_layers(tiny_loaded: Callable[..., Any]) -
     assert other.config is not net.config
     assert all(a is b for a, b in zip(net.parameters(), other.parameters(), strict=True))
     assert not {id(module) for module in net.modules()} & {id(module) for module in other.modules()}
-
-
-# --- frames --------------------------------------------------------------------------------------------------------
-
-
-def test_the_neutral_template_is_the_same_for_every_language() -> None:
-    frame = make_frame(make_tokenizer(), Template.neutral, "x")
-    for instruction in ("What is {this}?", "Что это?", "这是什么？"):
-        assert frame.render(instruction) == NEUTRAL.replace("{instruction}", instruction)
-    assert not any(letter.isalpha() for letter in NEUTRAL.replace("{instruction}", ""))
-
-
-@pytest.mark.parametrize("template", list(Template))
-def test_supervised_are_exactly_answer_and_end(template: Template) -> None:
-    tokenizer = make_tokenizer()
-    frame = make_frame(tokenizer, template, "x")
-    for example in [*make_examples(6), Example("empty", "en", "Say nothing.", "")]:
-        row = frame.encode(example, 200)
-        assert row.ids[: row.prompt_length] == frame.prompt_ids(example.instruction)
-        answer = row.ids[row.prompt_length :]
-        assert answer[-1] == frame.end
-        assert tokenizer.decode(answer[:-1]) == example.response
-        assert row.supervised == len(answer)
-        assert not row.truncated
-    assert frame.encode_all(make_examples(6), 200) == [frame.encode(example, 200) for example in make_examples(6)]
-
-
-def test_bos_is_written_once() -> None:
-    tokenizer = make_tokenizer()
-    assert make_frame(tokenizer, Template.neutral, "x").prompt_ids("a").count(0) == 1
-    tokenizer.chat_template = "<s>" + tokenizer.chat_template
-    assert make_frame(tokenizer, Template.chat, "x").prompt_ids("a").count(0) == 1
-
-
-def test_an_appended_eos_does_not_end_the_prompt() -> None:
-    from tokenizers.processors import TemplateProcessing
-
-    tokenizer = make_tokenizer()
-    plain = make_frame(tokenizer, Template.neutral, "x").encode(make_examples(1)[0], 200)
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
-    )
-    assert make_frame(tokenizer, Template.neutral, "x").encode(make_examples(1)[0], 200) == plain
-
-
-def test_merging_across_the_border_keeps_the_prompt_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pinch.frames.NEUTRAL", "{instruction} ")  # " " and the answer's first letter would merge
-    tokenizer = make_tokenizer()
-    frame = make_frame(tokenizer, Template.neutral, "x")
-    row = frame.encode(Example("a", "en", "What is", "sun"), 200)
-    prompt = frame.prompt_ids("What is")
-    assert tokenizer("What is sun")["input_ids"][: len(prompt)] != prompt, "the case is the one meant"
-    assert row.ids[: row.prompt_length] == prompt
-    assert tokenizer.decode(row.ids[row.prompt_length : -1]) == "sun"
-
-
-def test_truncation_takes_the_end_and_is_counted() -> None:
-    frame = make_frame(make_tokenizer(), Template.neutral, "x")
-    example = make_examples(4)[3]
-    whole = frame.encode(example, 200)
-    cut = frame.encode(example, len(whole.ids) - 1)
-    assert cut.ids == whole.ids[:-1]
-    assert cut.truncated
-    assert cut.supervised == whole.supervised - 1
-    nothing = frame.encode(example, whole.prompt_length)
-    assert (nothing.supervised, nothing.truncated) == (0, True)
-
-
-def test_the_chat_frame_ends_with_the_template_s_token() -> None:
-    tokenizer = make_tokenizer()
-    frame = make_frame(tokenizer, Template.chat, "x")
-    assert tokenizer.convert_ids_to_tokens(frame.end) == "<|end|>"
-    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
-    assert make_frame(tokenizer, Template.chat, "x").end == tokenizer.eos_token_id
-
-
-def test_blanks_of_the_chat_template_are_kept_around_answers() -> None:
-    tokenizer = make_tokenizer()
-    tokenizer.chat_template = (
-        "{% for m in messages %}{% if m['role'] == 'user' %}<|user|> {{ m['content'] }} <|assistant|>"
-        "{% else %} {{ m['content'] }}\n<|end|> \n{% endif %}{% endfor %}"
-    )
-    frame = make_frame(tokenizer, Template.chat, "x")
-    row = frame.encode(Example("a", "en", "What?", "sun"), 200)
-    assert tokenizer.decode(row.ids[: row.prompt_length]) == "<|user|> What? <|assistant|>"
-    assert tokenizer.decode(row.ids[row.prompt_length :]) == " sun\n<|end|>"
-
-
-def test_an_answer_that_opens_differently_follows_the_prompt() -> None:
-    tokenizer = make_tokenizer()
-    tokenizer.chat_template += "{% if add_generation_prompt %}no thoughts {% endif %}"
-    frame = make_frame(tokenizer, Template.chat, "x")
-    assert (frame.before, frame.behind) == ("", "")
-    row = frame.encode(Example("a", "en", "What?", "sun"), 200)
-    assert tokenizer.decode(row.ids) == "<|user|>What?<|end|><|assistant|>no thoughts sun<|end|>"
-
-
-def test_frames_that_cannot_be_made_are_said() -> None:
-    tokenizer = make_tokenizer()
-    tokenizer.chat_template = "{{ raise_exception('no such role') }}"
-    with pytest.raises(UserError, match="its chat template fails"):
-        make_frame(tokenizer, Template.chat, "here")
-    tokenizer.chat_template = None
-    with pytest.raises(UserError, match="here: the tokenizer has no chat template"):
-        make_frame(tokenizer, Template.chat, "here")
-    tokenizer.eos_token = None
-    with pytest.raises(UserError, match="no end-of-sequence token"):
-        make_frame(tokenizer, Template.neutral, "here")
-
-
-def test_the_digest_follows_the_template() -> None:
-    tokenizer = make_tokenizer()
-    chat = make_frame(tokenizer, Template.chat, "x").digest
-    assert chat != make_frame(tokenizer, Template.neutral, "x").digest
-    tokenizer.chat_template += " "
-    assert make_frame(tokenizer, Template.chat, "x").digest != chat

@@ -1,6 +1,7 @@
 """Padding-free batches give what separate sequences give, or are refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +21,10 @@ KINDS = ("llama", "qwen2", "qwen3", "gpt2")
 
 
 def rows(loaded: Any, count: int = 6) -> list[Encoded]:
-    result: list[Encoded] = loaded.frame.encode_all(make_examples(count), 100)
+    """Examples of uneven length, the last one a conversation."""
+    examples = make_examples(count)
+    examples[-1] = replace(examples[-1], before=(("Why?", "red green"), ("And?", "")))
+    result: list[Encoded] = loaded.frame.encode_all(examples, 100)
     return result
 
 
@@ -78,7 +82,7 @@ def test_one_row_without_documents_would_leak(tiny_loaded: Loaded) -> None:
     loaded = tiny_loaded()
     taught = rows(loaded)
     batch = packing.pack(taught, [1.0] * len(taught), CPU)
-    leaking = packing.pad([Encoded([*batch.ids[0].tolist(), 1], 1, False)], [1.0], 2, CPU)
+    leaking = packing.pad([Encoded([*batch.ids[0].tolist(), 1], ((1, batch.ids.shape[1] + 1),))], [1.0], 2, CPU)
     with torch.no_grad():
         mixed = packing.supervised_logits(loaded.model, leaking)[batch.keep]
         packing.check(loaded.model, taught)
@@ -111,7 +115,7 @@ def test_sliding_windows_shorter_than_the_examples_are_refused(tiny_loaded: Load
     loaded = tiny_loaded("mistral")  # window of 8 tokens
     with pytest.raises(Unsupported, match="sliding window of 8"):
         packing.check(loaded.model, rows(loaded))
-    short = [Encoded(row.ids[:8], 3, False) for row in rows(loaded)]
+    short = [Encoded(row.ids[:8], ((3, 8),)) for row in rows(loaded)]
     assert packing.check(loaded.model, short) < 1e-4
 
 
@@ -200,7 +204,7 @@ def test_unlike_documents_are_attended_apart() -> None:
 
 
 def test_batches_by_hand() -> None:
-    two = [Encoded([10, 11, 12, 13], 2, False), Encoded([20, 21, 22], 2, False)]  # supervised: 12 13, 22
+    two = [Encoded([10, 11, 12, 13], ((2, 4),)), Encoded([20, 21, 22], ((2, 3),))]  # supervised: 12 13, 22
     packed = packing.pack(two, [0.5, 2.0], CPU)
     assert packed.ids.tolist() == [[10, 11, 12, 20, 21]]
     assert packed.positions is not None
@@ -219,6 +223,18 @@ def test_batches_by_hand() -> None:
         assert batch.owners == [0, 0, 1]
 
 
-def test_the_first_token_is_never_predicted() -> None:
-    batch = packing.pack([Encoded([7, 8], 0, False)], [1.0], CPU)
-    assert (batch.keep.tolist(), batch.targets.tolist()) == ([0], [8])
+def test_spans_by_hand() -> None:
+    """Of a conversation every answer is a span; what lies between them is computed by the model, not its logits."""
+    two = [Encoded([10, 11, 12, 13, 14, 15], ((1, 2), (4, 6))), Encoded([20, 21, 22, 23], ((2, 4),))]
+    packed = packing.pack(two, [0.5, 2.0], CPU)
+    assert packed.keep.tolist() == [0, 3, 4, 6, 7]
+    padded = packing.pad(two, [0.5, 2.0], 9, CPU)
+    assert padded.keep.tolist() == [0, 1, 2, 3, 4]
+    assert padded.select is not None
+    assert padded.select.tolist() == [0, 3, 4, 6, 7]
+    apart = packing.pad(two[:1], [0.5], 9, CPU)
+    assert apart.keep.tolist() == [0, 3, 4]
+    for batch in (packed, padded):
+        assert batch.targets.tolist() == [11, 14, 15, 22, 23]
+        assert batch.weights.tolist() == [0.5, 0.5, 0.5, 2.0, 2.0]
+        assert batch.owners == [0, 0, 0, 1, 1]

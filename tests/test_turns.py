@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pinch.corpora.turns import turns
+from pinch.config import Turns
+from pinch.corpora.turns import conversation, turns
 
 
 def test_the_ways_of_writing_a_conversation() -> None:
@@ -37,3 +38,14 @@ def test_the_ways_of_writing_a_conversation() -> None:
 def test_what_is_no_conversation(messages: Any, words: str) -> None:
     with pytest.raises((TypeError, ValueError), match=words):
         turns(messages)
+
+
+def test_what_the_settings_keep() -> None:
+    one, two = [("a", "b")], [("a", "b"), ("c", "d")]
+    assert [conversation(one, wish) for wish in Turns] == [one] * 4
+    assert {wish.name: conversation(two, wish) for wish in Turns} == {
+        "refuse": None,
+        "drop": None,
+        "first": one,
+        "keep": two,
+    }

@@ -116,7 +116,8 @@ class RowFrame(Frame):
         for example in examples:
             prompt, answer = _read(example.instruction), _read(example.response)
             ids = [*prompt, *answer]
-            found.append(Encoded(ids[:max_length], min(len(prompt), max_length), len(ids) > max_length))
+            span = (min(len(prompt), max_length), min(len(ids), max_length))
+            found.append(Encoded(ids[:max_length], (span,) if span[0] < span[1] else (), len(ids) > max_length))
         return found
 
     def prompts_ids(self, instructions: Any) -> list[list[int]]:

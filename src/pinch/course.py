@@ -72,7 +72,7 @@ def schedule(n_examples: int, batch_size: int, epochs: int, max_steps: int | Non
 
 def make_course(loaded: Loaded, examples: Sequence[Example], settings: TuningConfig, seed: int) -> Course:
     """Raises CellError when there are no examples, or nothing to learn from in some step."""
-    rows = loaded.frame.encode_all(examples, min(settings.max_length, loaded.context))
+    rows = loaded.frame.encode_all(examples, min(settings.max_length, loaded.context), settings.loss_turns)
     steps = schedule(len(rows), settings.batch_size, settings.epochs, settings.max_steps, seed)
     if not steps:
         raise CellError("there are no examples to tune on; use tuning=none for the untuned model")

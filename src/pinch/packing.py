@@ -54,7 +54,8 @@ def pack(rows: Sequence[Encoded], weights: Sequence[float], device: torch.device
     keep: list[int] = []
     start = 0
     for row, length in zip(rows, lengths, strict=True):
-        keep.extend(range(start + length - row.supervised, start + length))
+        for first, end in row.spans:  # a token is predicted at the place before it
+            keep.extend(range(start + first - 1, start + end - 1))
         start += length
     ids = [token for row in rows for token in row.ids[:-1]]
     return Batch(
@@ -72,22 +73,21 @@ def pad(rows: Sequence[Encoded], weights: Sequence[float], filler: int, device: 
     """The sequences below each other, filled up at the right with `filler`, which is masked out."""
     lengths = [len(row.ids) - 1 for row in rows]
     longest = max(lengths)
-    first = min(length - row.supervised for row, length in zip(rows, lengths, strict=True))
     ids = torch.full((len(rows), longest), filler)
-    mask = torch.zeros((len(rows), longest), dtype=torch.long)
-    select: list[int] = []
+    mask = (torch.arange(longest) < torch.tensor(lengths)[:, None]).long()
+    wanted = torch.zeros((len(rows), longest), dtype=torch.bool)
     for number, (row, length) in enumerate(zip(rows, lengths, strict=True)):
         ids[number, :length] = torch.tensor(row.ids[:-1])
-        mask[number, :length] = 1
-        offset = number * (longest - first) - first
-        select.extend(range(offset + length - row.supervised, offset + length))
+        for first, end in row.spans:
+            wanted[number, first - 1 : end - 1] = True
+    keep = wanted.any(0).nonzero().flatten()
     return Batch(
         ids.to(device),
         None,
         mask.to(device),
         None,
-        torch.arange(first, longest, device=device),
-        torch.tensor(select, device=device),
+        keep.to(device),
+        wanted[:, keep].flatten().nonzero().flatten().to(device),
         *_targets(rows, weights, device),
     )
 
@@ -95,9 +95,8 @@ def pad(rows: Sequence[Encoded], weights: Sequence[float], filler: int, device: 
 def _targets(
     rows: Sequence[Encoded], weights: Sequence[float], device: torch.device
 ) -> tuple[Tensor, Tensor, list[int]]:
-    counts = [row.supervised for row in rows]
-    targets = [token for row, count in zip(rows, counts, strict=True) for token in row.ids[len(row.ids) - count :]]
-    owners = [number for number, count in enumerate(counts) for _ in range(count)]
+    targets = [token for row in rows for first, end in row.spans for token in row.ids[first:end]]
+    owners = [number for number, row in enumerate(rows) for _ in range(row.supervised)]
     spread = torch.tensor([weights[number] for number in owners], dtype=torch.float32, device=device)
     return torch.tensor(targets, device=device), spread, owners
 
@@ -131,6 +130,8 @@ def check(net: "PreTrainedModel", rows: Sequence[Encoded], mixed: bool = False) 
         try:
             switch(net)
             return _compare(supervised_logits(net, pack(rows, [1.0] * len(rows), device)), alone)
+        except torch.OutOfMemoryError:  # a RuntimeError, but nothing that padding would help against
+            raise
         except (Unsupported, TypeError, ValueError, RuntimeError) as error:
             net.set_attn_implementation(before)
             raise Unsupported(str(error).split("\n")[0]) from error

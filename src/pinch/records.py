@@ -21,12 +21,20 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True)
 class Example:
-    """One instruction/response pair of the corpus in one language; the same id is the same content in every language."""
+    """One instruction/response pair of the corpus in one language; the same id is the same content in every language.
+
+    `before` are the earlier turns of a conversation, (instruction, response) each; the pair is its last turn."""
 
     id: str
     language: str
     instruction: str
     response: str
+    before: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def turns(self) -> tuple[tuple[str, str], ...]:
+        """All turns, the last one too."""
+        return (*self.before, (self.instruction, self.response))
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,12 @@ def sweep(wishes: Sequence[Wish], console: Console | None = None) -> int:
             console.print(mixture_table(job))
         _say_losses(jobs, console)
         return 0
+    if settings[0].show is Show.example:
+        from pinch import showing
+
+        showing.show(jobs, console)
+        _say_losses(jobs, console)
+        return 0
     if settings[0].plan.show is PlanShow.files:
         for job in jobs:
             if not job.done():

@@ -13,7 +13,7 @@ from typing import Any
 from pinch.cells.cell import Axes, Cell
 from pinch.cells.plain import digest, unwrapped
 from pinch.config import ExperimentConfig, Method, Template, TrainConfig
-from pinch.frames import NEUTRAL
+from pinch.frames import NEUTRAL, templates
 
 IDENTITY = {
     "model": {
@@ -21,6 +21,7 @@ IDENTITY = {
     },
     "data": {
         "source", "corpus", "prompts", "table", "second", "asked", "min_chars", "max_chars", "missing", "overlap", "near",
+        "turns",
     },
     "languages": {"base", "pool", "count", "permutation", "tuning"},
     "mixture": {"budget", "fraction", "count", "counts", "spread", "allocation", "weights", "temperature", "nested", "seed"},
@@ -120,9 +121,11 @@ def _idle(settings: TrainConfig) -> set[str]:
     return lora | drawing
 
 
-def _template(template: Template) -> str:
-    """The frame's name, and for our own its text; a chat template is part of the model's fingerprint."""
-    return f"neutral-{digest(NEUTRAL, 6)}" if template is Template.neutral else template.value
+def _template(template: str) -> str:
+    """The frame's name, and for our own and for a file its text; a chat template is part of the model's fingerprint."""
+    if template == Template.neutral:
+        return f"neutral-{digest(NEUTRAL, 6)}"
+    return f"file-{templates.digest(templates.read(template))}" if templates.is_file(template) else template
 
 
 def _axes(settings: TrainConfig, plan: Mapping[str, str], asked: int) -> Axes:

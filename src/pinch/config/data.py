@@ -91,6 +91,8 @@ class TableConfig:
     turns, which are learnt as tuning.loss_turns says."""
 
     def __post_init__(self) -> None:
+        if self.turns is Turns.keep and self.columns.parent:
+            raise UserError("turns=keep is for columns.messages; of trees of messages only the first turns are read")
         if self.languages is not None:
             self.languages = canonical_all(self.languages, "languages of a table")
         for name, given in (("words", self.words), ("keep", self.keep)):
@@ -117,10 +119,12 @@ class DataConfig:
     """hub only: a second table whose examples are added."""
     asked: TableConfig = field(default_factory=TableConfig)
     """hub only: the evaluation prompts."""
+    turns: Turns = Turns.refuse
+    """jsonl only: conversations of several turns, as `turns` of a table."""
     min_chars: int | None = None
-    """Shortest response in characters; an id whose response is shorter in one language is left out in all."""
+    """Shortest response in characters; an id whose response is shorter in one language, or one turn, is left out in all."""
     max_chars: int | None = None
-    """Longest instruction and response together in characters, likewise."""
+    """Longest instruction and response together in characters, of all turns, likewise."""
     missing: Missing = Missing.drop_ids
     """Ids that some language lacks. drop_ids: in no budget; drop_languages: what lacks any goes; fail: an error."""
     overlap: Overlap = Overlap.report

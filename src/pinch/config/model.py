@@ -1,10 +1,10 @@
 """Shapes: which model, how it is loaded, how it is spoken to."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from pinch.config.checks import positive
-from pinch.errors import UserError
+from pinch.errors import UserError, did_you_mean
 
 
 class ModelSource(Enum):
@@ -12,7 +12,9 @@ class ModelSource(Enum):
     hf = "hf"
 
 
-class Template(Enum):
+class Template(StrEnum):
+    """The templates that are no files."""
+
     neutral = "neutral"
     chat = "chat"
 
@@ -44,8 +46,9 @@ class ModelConfig:
     quantization: Quantization = Quantization.none
     """Frozen weights in fewer bits, in tuning and in answering: int8, or nf4 (4 bits; with LoRA this is QLoRA). Needs the
     extra quantization; not for full fine-tuning."""
-    template: Template = Template.neutral
-    """neutral: the same plain frame for every model and language; chat: the model's own chat template."""
+    template: str = Template.neutral.value
+    """neutral: the same plain frame for every model and language; chat: the model's own chat template; or a file of yours,
+    written as chat templates are, whose name ends in .jinja or .j2."""
     context: int | None = None
     """Longest sequence in tokens; none: what the model's config says."""
     lora_lr: float = 2e-4
@@ -60,5 +63,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.source is ModelSource.hf and not self.path:
             raise UserError("model.path is not set; give a folder or a hub id, e.g. model=hf model.path=./my-model")
+        if self.template not in list(Template) and not self.template.endswith((".jinja", ".j2")):
+            raise UserError(
+                f"model.template={self.template}: neither a template nor a file that ends in .jinja or .j2"
+                f"{did_you_mean(self.template, [known.value for known in Template])}"
+            )
         positive("model.context", self.context)
         positive("model.threads", self.threads)

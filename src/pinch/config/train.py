@@ -18,6 +18,7 @@ from pinch.config.tuning import Strategy, TrainerConfig, TuningConfig, check_qua
 class Show(Enum):
     none = "none"
     mixture = "mixture"
+    example = "example"
 
 
 @dataclass
@@ -46,7 +47,8 @@ class TrainConfig:
     cache: str | None = None
     """Where the embedded base model is kept; none: $PINCH_CACHE or ~/.cache/pinch."""
     show: Show = Show.none
-    """mixture: print the realised counts per language and stop."""
+    """Print and stop. mixture: the realised counts per language; example: the first example of each language, as the model
+    sees it."""
 
     def __post_init__(self) -> None:
         check_workspace(self.workspace)

@@ -69,7 +69,7 @@ def _source(data: DataConfig, cache: Path) -> Corpus:
 
         return load_embedded()
     if data.source is DataSource.jsonl:
-        return load_jsonl(str(data.corpus), str(data.prompts))
+        return load_jsonl(str(data.corpus), str(data.prompts), data.turns)
     from pinch.corpora.hub import load_hub
 
     return load_hub(data, cache / "datasets")

@@ -70,9 +70,10 @@ class Corpus:
         near: set[str] = set()
         for code, rows in self.examples.items():
             asked = [prompt.instruction for prompt in self.prompts.get(code, {}).values()]
-            same, alike = overlapping({name: row.instruction for name, row in rows.items()}, asked, share)
-            exact |= same
-            near |= alike
+            texts = {(name, place): said for name, row in rows.items() for place, (said, _) in enumerate(row.turns)}
+            same, alike = overlapping(texts, asked, share)
+            exact |= {name for name, _ in same}
+            near |= {name for name, _ in alike}
         return exact, near - exact
 
     @cached_property
@@ -114,13 +115,16 @@ class Corpus:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of the examples; neither the order of files nor that of rows matters."""
+        """Digest of the examples; neither the order of files nor that of rows matters. Earlier turns come in where there are
+        any, so that a corpus without keeps the name that it has always had."""
         hasher = hashlib.sha256()
         for code in sorted(self.examples):
             for name in sorted(self.examples[code]):
                 row = self.examples[code][name]
-                text = "\0".join((row.id, row.language, row.instruction, row.response, ""))
-                hasher.update(text.encode("utf-8", "surrogatepass"))
+                fields = [row.id, row.language, row.instruction, row.response, ""]
+                if row.before:
+                    fields[4:] = [f"after {len(row.before)}", *(text for turn in row.before for text in turn), ""]
+                hasher.update("\0".join(fields).encode("utf-8", "surrogatepass"))
         return hasher.hexdigest()[:16]
 
 
@@ -128,7 +132,7 @@ def check(corpus: Corpus) -> Corpus:
     """The corpus, refused when a prompt's id or instruction is in the examples."""
     for code, prompts in corpus.prompts.items():
         examples = corpus.examples.get(code, {})
-        known = {example.instruction for example in examples.values()}
+        known = {instruction for example in examples.values() for instruction, _ in example.turns}
         for prompt in prompts.values():
             if prompt.id in examples:
                 raise UserError(

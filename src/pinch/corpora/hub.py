@@ -19,7 +19,7 @@ from pinch.corpora.jsonl import read_prompts
 from pinch.corpora.spellings import meant, spelled
 from pinch.corpora.tables import LANGUAGE, Table, open_table
 from pinch.corpora.trees import first_turns
-from pinch.corpora.turns import turns
+from pinch.corpora.turns import SEVERAL, conversation, turns
 from pinch.errors import UserError
 from pinch.languages import LANGUAGES
 from pinch.records import Example, Prompt
@@ -28,19 +28,19 @@ Row = dict[str, Any]
 
 EMPTY = "rows without text"
 NAMELESS = "rows without an id"
-SEVERAL = "conversations of several turns"
 BROKEN = "conversations in which user and assistant do not take turns"
 """Why rows are left out."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """A row in one language; `answer` is the response or the reference."""
+    """A row in one language; `answer` is the response or the reference, `before` the earlier turns."""
 
     id: str
     language: str
     instruction: str
     answer: str | None
+    before: tuple[tuple[str, str], ...] = ()
 
 
 def load_hub(data: DataConfig, cache: Path) -> Corpus:
@@ -52,7 +52,7 @@ def load_hub(data: DataConfig, cache: Path) -> Corpus:
             rows = examples.setdefault(row.language, {})
             if row.id in rows:
                 raise UserError(f"{table.path}: id {row.id!r} ({row.language}) is in both tables; give one a prefix")
-            rows[row.id] = Example(row.id, row.language, row.instruction, str(row.answer))
+            rows[row.id] = Example(row.id, row.language, row.instruction, str(row.answer), row.before)
     where = " and ".join(filter(None, (data.table.path, data.second.path)))
     if not examples:
         raise UserError(f"{where}: no examples in it ({_counted(lost)}); check the columns and languages of data.table")
@@ -115,10 +115,11 @@ def _said(table: TableConfig, cache: Path, lost: Counter[str], asked: bool) -> I
             yield from reader.read(open_table(table, spelled(code, table.words or {}), cache), code)
     else:
         yield from reader.read(open_table(table, "", cache), None)
-    if reader.several and table.turns is Turns.refuse:
+    if reader.several and (table.turns is Turns.refuse or (asked and table.turns is Turns.keep)):
+        keep = "prompts have one turn: set " if asked else "set turns=keep for all turns, "
         raise UserError(
-            f"{table.path}: {reader.several} {SEVERAL}; examples have one turn: "
-            "set turns=first for their first one, or turns=drop to leave them out"
+            f"{table.path}: {reader.several} {SEVERAL}; {keep}turns=first for their first one, "
+            "or turns=drop to leave them out"
         )
 
 
@@ -141,15 +142,15 @@ class _Reader:
             others += [self.columns.parent, self.columns.role, self.columns.rank]
         rows = opened.rows([*texts, *filter(None, others)])
         for number, row, reply in self._kept(rows):
-            said = row[self.columns.id] if self.columns.id else number
-            if said is None:
+            given = row[self.columns.id] if self.columns.id else number
+            if given is None:
                 self.lost[NAMELESS] += 1
                 continue
-            name = f"{self.table.prefix}{said}"
+            name = f"{self.table.prefix}{given}"
             for each in languages or self._language(row):
-                text, answer = self._text(row, reply, wide.get(each, ""))
-                if text and (answer or self.asked):
-                    yield Said(name, each, text, answer or None)
+                if said := self._turns(row, reply, wide.get(each, "")):
+                    text, answer = said[-1]
+                    yield Said(name, each, text, answer or None, tuple(said[:-1]))
 
     def _texts(self) -> list[str]:
         """Names of the columns that hold text."""
@@ -213,8 +214,8 @@ class _Reader:
         for number, (row, reply) in enumerate(first_turns((row for _, row in kept), self.columns)):
             yield number, row, reply or {}
 
-    def _text(self, row: Row, reply: Row | None, word: str) -> tuple[str, str]:
-        """Instruction and answer, empty and counted where the row cannot be used."""
+    def _turns(self, row: Row, reply: Row | None, word: str) -> list[tuple[str, str]]:
+        """Instruction and answer of each turn, none and counted where the row cannot be used."""
         columns = self.columns
         if columns.messages:
             return self._conversation(row[columns.messages])
@@ -229,18 +230,18 @@ class _Reader:
         answer = cell(self.answer) if reply is None else cell(columns.instruction, reply)
         if not text.strip() or not (self.asked or answer.strip()):
             self.lost[EMPTY] += 1
-            return "", ""
-        return text, answer if answer.strip() else ""
+            return []
+        return [(text, answer if answer.strip() else "")]
 
-    def _conversation(self, messages: Any) -> tuple[str, str]:
+    def _conversation(self, messages: Any) -> list[tuple[str, str]]:
         try:
             said = turns(messages)
         except (TypeError, ValueError):
             self.lost[BROKEN] += 1
-            return "", ""
-        if len(said) > 1:
-            self.several += 1
-            if self.table.turns is not Turns.first:
-                self.lost[SEVERAL] += 1
-                return "", ""
-        return said[0][0], "" if self.asked else said[0][1]
+            return []
+        self.several += len(said) > 1
+        kept = conversation(said, self.table.turns)
+        if kept is None:
+            self.lost[SEVERAL] += 1
+            return []
+        return [(text, "" if self.asked else answer) for text, answer in kept]

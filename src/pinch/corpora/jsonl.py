@@ -1,29 +1,35 @@
 """Edge: a user's own corpus and prompts from JSONL files.
 
 A corpus is one file whose rows carry a language, {"id", "language", "instruction", "response"}, or a folder of files
-named after their language (en.jsonl, sr-Latn.jsonl) whose rows need none. "messages", a conversation of one turn (see
-corpora.turns), may stand in place of instruction and response. Prompts: the same with an optional "reference" in place of
-"response". Other fields are ignored.
+named after their language (en.jsonl, sr-Latn.jsonl) whose rows need none. "messages", a conversation (see corpora.turns),
+may stand in place of instruction and response; the settings say what becomes of several turns. Prompts: the same with an
+optional "reference" in place of "response". Other fields are ignored.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pinch.config import Turns
 from pinch.corpora.corpus import Corpus
-from pinch.corpora.turns import turns
+from pinch.corpora.turns import SEVERAL, conversation, turns
 from pinch.errors import UserError
 from pinch.languages import canonical
 from pinch.records import Example, Prompt, read_jsonl, text_field
 
 Row = TypeVar("Row", Example, Prompt)
 Build = Callable[[dict[str, Any], str | None], Row | None]
-"""A row of a file, and the language that its name says, as a record; None for a conversation of several turns."""
+"""A row of a file, and the language that its name says, as a record; None for a conversation that cannot be one."""
 
 
-def load_jsonl(corpus: str, prompts: str) -> Corpus:
-    """Read both. Raises UserError naming file and line for rows that cannot be used, empty or duplicate ids included."""
-    return Corpus(_read(Path(corpus), _example), read_prompts(prompts), f"{corpus} and {prompts}")
+def load_jsonl(corpus: str, prompts: str, several: Turns = Turns.refuse) -> Corpus:
+    """Read both; `several` says what becomes of conversations of several turns. Raises UserError naming file and line for
+    rows that cannot be used, empty or duplicate ids included."""
+    lost: Counter[str] = Counter()
+    examples = _read(Path(corpus), partial(_example, several), None if several is Turns.refuse else lost)
+    return Corpus(examples, read_prompts(prompts), f"{corpus} and {prompts}", losses=dict(lost))
 
 
 def read_prompts(prompts: str) -> dict[str, dict[str, Prompt]]:
@@ -36,12 +42,12 @@ def files(path: Path) -> list[Path]:
     return sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
 
 
-def _example(row: dict[str, Any], language: str | None) -> Example | None:
+def _example(several: Turns, row: dict[str, Any], language: str | None) -> Example | None:
     if "messages" in row and "instruction" not in row:
-        said = turns(row["messages"])
-        if len(said) > 1:
+        said = conversation(turns(row["messages"]), several)
+        if said is None:
             return None
-        return Example(text_field(row, "id"), _language(row, language), *said[0])
+        return Example(text_field(row, "id"), _language(row, language), *said[-1], tuple(said[:-1]))
     return Example(
         text_field(row, "id"), _language(row, language), text_field(row, "instruction"), text_field(row, "response")
     )
@@ -60,17 +66,22 @@ def _language(row: dict[str, Any], language: str | None) -> str:
     return code
 
 
-def _read(path: Path, build: Build[Row]) -> dict[str, dict[str, Row]]:
+def _read(path: Path, build: Build[Row], lost: Counter[str] | None = None) -> dict[str, dict[str, Row]]:
+    """The rows of all files. Those that are None are counted in `lost`, or refused where there is none."""
     found: dict[str, dict[str, Row]] = {}
     for file, language in _files(path):
         read = read_jsonl(file, _with_language(build, language))
-        if several := read.count(None):
+        several = read.count(None)
+        if several and lost is None:
             raise UserError(
-                f"{file}: {several} of {len(read)} rows are conversations of several turns, row {read.index(None) + 1} the "
-                "first; examples have one turn: keep the first, or take these rows out"
+                f"{file}: {several} of {len(read)} rows are {SEVERAL}, row {read.index(None) + 1} the first; set "
+                "data.turns=keep for all turns, first for their first one, or drop to leave them out"
             )
+        if several and lost is not None:
+            lost[SEVERAL] += several
         for number, row in enumerate(read, start=1):
-            assert row is not None
+            if row is None:
+                continue
             rows = found.setdefault(row.language, {})
             if row.id in rows:
                 raise UserError(

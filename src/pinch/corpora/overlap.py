@@ -8,8 +8,11 @@ import math
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from functools import cache
+from typing import TypeVar
+
+Name = TypeVar("Name", bound=Hashable)
 
 SIZE = 5
 """Characters of a gram."""
@@ -36,12 +39,13 @@ def grams(text: str) -> frozenset[str]:
     return frozenset(text[start : start + SIZE] for start in range(max(1, len(text) - SIZE + 1)))
 
 
-def overlapping(texts: Mapping[str, str], others: Iterable[str], share: float) -> tuple[set[str], set[str]]:
+def overlapping(texts: Mapping[Name, str], others: Iterable[str], share: float) -> tuple[set[Name], set[Name]]:
     """The names of the texts that equal one of `others` after normalisation, and of those that only nearly do: with a
     resemblance of `share` (0..1) or more. Texts without a letter or digit equal nothing."""
     known = {normal(text) for text in others} - {""}
     index = _Index(known, share)
-    exact, near = set(), set()
+    exact: set[Name] = set()
+    near: set[Name] = set()
     for name, text in texts.items():
         plain = normal(text)
         if plain in known:

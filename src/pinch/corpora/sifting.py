@@ -27,8 +27,9 @@ def sift(corpus: Corpus, data: DataConfig) -> Corpus:
 
 
 def _short_or_long(row: Example, data: DataConfig) -> bool:
-    whole = len(row.instruction) + len(row.response)
-    return len(row.response) < (data.min_chars or 0) or (data.max_chars is not None and whole > data.max_chars)
+    whole = sum(len(instruction) + len(response) for instruction, response in row.turns)
+    shortest = min(len(response) for _, response in row.turns)
+    return shortest < (data.min_chars or 0) or (data.max_chars is not None and whole > data.max_chars)
 
 
 def _ids(examples: Examples, wanted: Callable[[Example], bool]) -> set[str]:

@@ -3,9 +3,15 @@
 A conversation is a list of messages, {"role", "content"} or {"from", "value"}, or of plain texts that take turns.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+from pinch.config import Turns
+
 USER, ASSISTANT = ("user", "human", "prompter"), ("assistant", "gpt", "bot", "model")
+
+SEVERAL = "conversations of several turns"
+"""What is counted where they are not wanted."""
 
 
 def turns(messages: Any) -> list[tuple[str, str]]:
@@ -25,6 +31,13 @@ def turns(messages: Any) -> list[tuple[str, str]]:
     if len(texts) % 2:
         raise ValueError("the last message of the conversation has no answer")
     return list(zip(texts[::2], texts[1::2], strict=True))
+
+
+def conversation(said: Sequence[tuple[str, str]], several: Turns) -> list[tuple[str, str]] | None:
+    """The turns that the settings keep; None for several where they are not wanted."""
+    if len(said) > 1 and several in (Turns.refuse, Turns.drop):
+        return None
+    return list(said[:1] if several is Turns.first else said)
 
 
 def _message(message: Any, place: int) -> tuple[Any, Any]:
