@@ -138,6 +138,25 @@ def test_paths_into_columns(tmp_path: Path) -> None:
     assert corpus.losses == {"rows without text": 1}
 
 
+def test_columns_of_questions_and_of_answers_are_conversations(tmp_path: Path) -> None:
+    rows = [
+        {"id": 1, "turns": ["One?", "More?"], "answers": ["1", "2"]},
+        {"id": 2, "turns": ["Two?"], "answers": ["2"]},
+        {"id": 3, "turns": ["Three?", "More?"], "answers": ["3"]},
+    ]
+    path = parquet(tmp_path / "x.parquet", rows)
+    columns = ColumnsConfig(instruction="turns", response="answers")
+    table = TableConfig(str(path), languages=["en"], columns=columns, turns=Turns.keep)
+    corpus = load(tmp_path, table)
+    assert {name: row.turns for name, row in corpus.examples["en"].items()} == {
+        "1": (("One?", "1"), ("More?", "2")),
+        "2": (("Two?", "2"),),
+    }
+    assert corpus.losses == {"conversations in which user and assistant do not take turns": 1}
+    with pytest.raises(UserError, match=r"1 conversations of several turns; .* turns=drop"):
+        load(tmp_path, replace(table, turns=Turns.refuse))
+
+
 def test_two_tables_and_rows_without_ids(tmp_path: Path) -> None:
     first = lines(tmp_path / "a.jsonl", [{"conversations": ["Hi", "Hello"]}, {"conversations": ["1", "2", "3", "4"]}])
     tree = [

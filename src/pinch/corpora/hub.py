@@ -219,6 +219,9 @@ class _Reader:
         columns = self.columns
         if columns.messages:
             return self._conversation(row[columns.messages])
+        asked, answered = (row.get((name or "").replace(LANGUAGE, word)) for name in (columns.instruction, self.answer))
+        if isinstance(asked, list) or isinstance(answered, list):  # a column of what was said, and one of the answers
+            return self._conversation(_in_turns(asked, [] if self.asked else answered))
 
         def cell(name: str | None, source: Row = row) -> str:
             value = source.get(name.replace(LANGUAGE, word)) if name else None
@@ -245,3 +248,10 @@ class _Reader:
             self.lost[SEVERAL] += 1
             return []
         return [(text, "" if self.asked else answer) for text, answer in kept]
+
+
+def _in_turns(asked: Any, answered: Any) -> list[Any]:
+    """A conversation from a list of what was said and one of the answers; empty where they do not belong together."""
+    if not isinstance(asked, list) or not isinstance(answered, list) or len(asked) != len(answered):
+        return []
+    return [text for pair in zip(asked, answered, strict=True) for text in pair]
