@@ -43,7 +43,7 @@ MUTE = ("refusal", "empty", "null", "length", "foreign")
 MISCHIEF = (*BUSY, *MUTE)
 MARKED = re.compile(
     r"<<< ANSWER A (\w+) >>>\n(.*)\n<<< END OF ANSWER A \1 >>>\n\n"
-    r"<<< ANSWER B \1 >>>\n(.*)\n<<< END OF ANSWER B \1 >>>",
+    r"<<< ANSWER B (\w+) >>>\n(.*)\n<<< END OF ANSWER B \3 >>>\n(?:.*\nVerdict (\w+): B$)?",
     re.DOTALL,
 )
 HEAD = "HTTP/1.1 {} X\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}\r\n"
@@ -231,7 +231,7 @@ class Double:
         """A chat completion with the verdict, or without one as told."""
         found = MARKED.search(body["messages"][-1]["content"])
         assert found, "no answers between boundaries"
-        boundary, first, second = found.groups()
+        _, first, _, second, boundary = found.groups()
         label = self.judges(first, second) if self.judges else verdict(first, second, self.bias)
         message: dict[str, Any] = {"role": "assistant", "content": said(label, boundary, body), "refusal": None}
         if what == "refusal":

@@ -45,7 +45,7 @@ LAYERS = (
             "analysis",
         },
     ),
-    ("of evaluate", {"references", "bench", "scoreboard", "rulings", "calls", "exchange", "audit"}),
+    ("of evaluate", {"references", "bench", "scoreboard", "rulings", "judging", "calls", "exchange", "audit"}),
     ("jobs", {"jobs"}),
     ("of sweeps", {"cellfile", "plan", "pool", "board", "showing"}),
     ("flows", {"train", "evaluate", "analyze"}),

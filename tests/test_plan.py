@@ -316,6 +316,8 @@ def test_what_is_scored_is_not_judged_again(tmp_path: Path) -> None:
 
     score(prepared[0], "mine", monolingual={"en": row(prepared[2], n=3), "fi": row(prepared[2], n=1)})
     assert make(mixed, *alone).judge_calls.judged == 0, "another reference; fewer prompts"
+    score(prepared[0], "mine-sequential", monolingual=against)
+    assert make(mixed, *alone).judge_calls.judge is None, "stopped early: those scores are for nothing but decisions"
     score(prepared[0], "mine", monolingual=against)
     finish(prepared[2], ("en",))
     assert make(mixed, *alone).judge_calls.judged == 6, "the reference has to answer anew in fi"

@@ -1,5 +1,6 @@
 """What judges are asked: rendering in one pass, boundaries, prompt files and what may be wrong with them."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,11 +71,63 @@ def test_the_same_question_has_the_same_boundary_and_any_other_another_one() -> 
     assert len({boundary, *(other.boundary for other in others)}) == 7
 
 
-def test_attempts_differ_in_the_boundary_alone() -> None:
+def test_attempts_differ_in_the_boundaries_alone() -> None:
     template = load("pairwise")
     first, again = template.ask(PAIR), template.ask(PAIR, attempt=1)
-    assert first.user.replace(first.boundary, again.boundary) == again.user
+    codes = [re.findall(r"\b[0-9a-f]{12}\b", question.user) for question in (first, again)]
+    assert not set(codes[0]) & set(codes[1])
+    blanked = [re.sub(r"\b[0-9a-f]{12}\b", "#", question.user) for question in (first, again)]
+    assert blanked[0] == blanked[1]
     assert first.system == again.system
+
+
+BLOCKS = "[user]\n{instruction_boundary} {instruction}|{first_boundary} {first}|{second_boundary} {second}|{boundary}"
+
+
+def test_a_text_s_boundary_depends_on_what_stands_up_to_it() -> None:
+    template = parse(BLOCKS, "small")
+
+    def codes(pair: Pair, attempt: int = 0) -> list[str]:
+        return [block.split(" ")[0] for block in template.ask(pair, attempt).user.split("|")]
+
+    known = codes(PAIR)
+    assert len(set(known)) == 4
+    for changes, kept in (
+        ({"second": "Oulu."}, 2),
+        ({"first": "Oulu."}, 1),
+        ({"instruction": "?"}, 0),
+        ({"language": "et"}, 0),
+        ({"prompt": "p2", "reference": "Helsinki"}, 4),  # shown to nobody
+    ):
+        other = codes(replace(PAIR, **changes))
+        assert [one == two for one, two in zip(known, other, strict=True)] == [n < kept for n in range(4)]
+    assert not set(known) & set(codes(PAIR, attempt=1))
+
+
+def test_blocks_are_taken_in_the_order_they_are_shown_in() -> None:
+    template = parse("[user]\n{second_boundary} {second}|{first_boundary} {first}|{instruction}", "small")
+    one, other = (template.ask(pair).user for pair in (PAIR, replace(PAIR, first="Oulu.", instruction="?")))
+    assert one.split("|")[0] == other.split("|")[0]
+    assert one.split("|")[1][:12] != other.split("|")[1][:12]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_questions_that_begin_with_the_same_texts_begin_with_the_same_bytes(name: str) -> None:
+    template = load(name)
+    one = template.ask(PAIR)
+    for changes, last in (({"second": "Oulu."}, "<<< END OF ANSWER A"), ({"first": "Oulu."}, "<<< END OF INSTRUCTION")):
+        other = template.ask(replace(PAIR, **changes)).user
+        assert last in one.user
+        assert other.startswith(one.user[: one.user.index(last) + len(last) + len(" 0123456789ab >>>")])
+
+
+def test_a_boundary_that_a_later_text_foresaw_is_not_taken() -> None:
+    template = parse(BLOCKS, "small")
+    foreseen = template.ask(PAIR).user.split(" ")[0]
+    user = template.ask(replace(PAIR, second=f"It is {foreseen}.")).user
+    assert user.count(foreseen) == 1
+    again = template.ask(replace(PAIR, second=f"It is {foreseen} or {user[:12]}.")).user
+    assert again[:12] not in (foreseen, user[:12])
 
 
 def test_no_text_holds_its_boundary(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,6 +182,12 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     assert template == replace(parse(SMALL, "small"), name=str(path))
 
 
+def test_verdicts_of_before_texts_had_boundaries_of_their_own_are_found() -> None:
+    """Digests are part of the addresses of verdicts, so these must stay."""
+    assert {name: load(name).digest for name in NAMES} == {"pairwise": "422d18d291e8dc9e", "labels": "89b79268159f1c2e"}
+    assert parse(BLOCKS, "x").digest == parse(BLOCKS.replace("first_b", "b").replace("second_b", "b"), "y").digest
+
+
 def test_the_digest_is_of_the_content_alone() -> None:
     assert parse(SMALL, "one").digest == parse(SMALL, "other").digest
     assert parse(SMALL, "one").digest != parse(SMALL.replace("Fair", "Unfair"), "one").digest
@@ -148,8 +207,8 @@ def test_the_digest_is_of_the_content_alone() -> None:
         ("[user]\n{instruction}{first}{{second}}", "the [user] part lacks {second}"),
         (
             "[user]\n{instruction}{first}{second}{answer}",
-            "unknown placeholder {answer}; there are: {boundary}, {first}, {instruction}, {language}, {second}; "
-            "write {{answer}} for the text itself",
+            "unknown placeholder {answer}; there are: {boundary}, {first_boundary}, {first}, {instruction_boundary}, "
+            "{instruction}, {language}, {second_boundary}, {second}; write {{answer}} for the text itself",
         ),
         ("[user]\n{instructions}{first}{second}", "unknown placeholder {instructions}; did you mean '{instruction}'?"),
         (

@@ -34,6 +34,11 @@ class Contest:
         return self.reference.id == self.cell.id
 
 
+def in_order(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Prompts in an order that is drawn once for all: by the hash of their ids, the same in every language and cell."""
+    return sorted(prompts, key=lambda prompt: hashlib.sha256(prompt.id.encode("utf-8", "surrogatepass")).digest())
+
+
 class Bench:
     """The cells of a workspace that have answers, their contests and pairs.
 
@@ -59,6 +64,8 @@ class Bench:
         self.near_misses: dict[str, set[str]] = defaultdict(set)
         self._by_id = {cell.id: cell for cell in self.everybody}
         self._families = references.main_families(self.everybody)
+        self._rivals = self._sort_rivals()
+        self._contests: dict[str, list[Contest]] = {}
         self.prompts = functools.cache(self._read_prompts)
         self.sample = functools.cache(self._draw_sample)
         self.lexicon = functools.cache(lambda name: cells.load_lexicon(self.workspace, name))
@@ -76,16 +83,32 @@ class Bench:
 
     def contests(self, cell: Cell) -> list[Contest]:
         """The cell's comparisons: every kind of reference, every language answered, where there is a reference."""
+        if cell.id not in self._contests:
+            self._contests[cell.id] = self._find_contests(cell)
+        return self._contests[cell.id]
+
+    def _find_contests(self, cell: Cell) -> list[Contest]:
         found = []
         for name, kind in self.kinds.items():
             for code, prompts in sorted(self.scored_languages(cell).items()):
-                rivals = [rival for rival in self.everybody if self.answered[rival.id].get(code) == prompts]
+                rivals = self._rivals.get((kind if kind not in references.KINDS else "", code, prompts), [])
                 reference = references.choose(kind, cell, code, rivals, self._families)
                 if reference is None:
                     self.absent[name].add(code)
                     self.near_misses[name].update(references.near_miss(kind, cell, code, self.everybody))
                 else:
                     found.append(Contest(cell, code, name, reference))
+        return found
+
+    def _sort_rivals(self) -> dict[tuple[str, str, str], list[Cell]]:
+        """Who may be a reference, by the language answered and the digest of its prompts: those tuned on one language at
+        most, under "", and the cells that references name, under their ids."""
+        found: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
+        for cell in self.everybody:
+            names = [""] if cell.axes.n_languages < 2 else []
+            for name in [*names, *([cell.id] if cell.id in self.kinds.values() else [])]:
+                for code, prompts in self.answered[cell.id].items():
+                    found[name, code, prompts].append(cell)
         return found
 
     def asked(self, cell: Cell, language: str) -> list[Prompt]:
@@ -173,8 +196,7 @@ class Bench:
         prompts, number = self.prompts(language, name), self.settings.judge.max_prompts
         if number is None or number >= len(prompts):
             return prompts
-        ranked = sorted(prompts, key=lambda p: hashlib.sha256(p.id.encode("utf-8", "surrogatepass")).digest())
-        kept = {prompt.id for prompt in ranked[:number]}
+        kept = {prompt.id for prompt in in_order(prompts)[:number]}
         return [prompt for prompt in prompts if prompt.id in kept]
 
     def _read_answers(self, cell_id: str, language: str) -> dict[str, Answer]:

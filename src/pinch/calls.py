@@ -5,6 +5,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from rich import box
@@ -13,9 +14,13 @@ from rich.table import Table
 
 from pinch.bench import Bench
 from pinch.config import EvaluateConfig, JudgeKind, PlanShow, PriceConfig
-from pinch.rulings import Judged, Source
+from pinch.rulings import Judged, Sequential, Source
+from pinch.stats import sequential
 
 UNIT = {JudgeKind.human: "pairs to show"}
+
+OFF_PAR, TIES = (0.0, 5.0, 12.0), 0.3
+"""Points off par, and the share of ties, for which the saving of judge.stop=sequential is told."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class Language:
 
 @dataclass(frozen=True)
 class Calls:
-    """The whole plan; `money` is in the currency of judge.price, None without prices."""
+    """The whole plan; `money` is in the currency of judge.price, None without prices. With judge.stop=sequential `calls` is
+    the worst case, and `saving` the expected share that is not asked, by how many points a contest is off par."""
 
     judge: str
     cells: int
@@ -43,6 +49,7 @@ class Calls:
     languages: dict[str, Language]
     total: Language
     money: float | None
+    saving: dict[str, float] | None = None
 
 
 def count(bench: Bench, source: Source) -> Calls:
@@ -50,6 +57,7 @@ def count(bench: Bench, source: Source) -> Calls:
     seen: set[str] = set()
     found: dict[str, Counter[str]] = {}
     contests = 0
+    prompts: list[int] = []
     for cell in bench.cells:
         for contest in bench.contests(cell):
             if contest.own:
@@ -57,10 +65,11 @@ def count(bench: Bench, source: Source) -> Calls:
             contests += 1
             tally = found.setdefault(contest.language, Counter())
             differing = sum(1 for _ in bench.pairs(contest))
-            wanted = source.missing([contest])
+            wanted = source.most(contest) if isinstance(source, Judged) else source.missing([contest])
             new = {key: pair for key, pair in wanted.items() if key not in seen}
             seen |= new.keys()
             number = len(bench.asked(cell, contest.language))
+            prompts.append(number)
             tally["comparisons"] += number
             tally["identical"] += number - differing
             tally["known"] += (2 if isinstance(source, Judged) else 1) * differing - len(wanted)
@@ -72,7 +81,20 @@ def count(bench: Bench, source: Source) -> Calls:
                 tally["reply_tokens"] += reply
     languages = {code: Language(**found[code]) for code in sorted(found)}
     total = Language(**sum(found.values(), Counter[str]()))
-    return Calls(source.name, len(bench.cells), contests, languages, total, money(total, bench.settings.judge.price))
+    saving = _saving(prompts, bench.settings) if isinstance(source, Sequential) else None
+    cost = money(total, bench.settings.judge.price)
+    return Calls(source.name, len(bench.cells), contests, languages, total, cost, saving)
+
+
+def _saving(prompts: Sequence[int], settings: EvaluateConfig) -> dict[str, float]:
+    """Expected share of the prompts that judge.stop=sequential spares, by how many points contests are off par."""
+    alpha = round(1 - settings.score.confidence, 9)
+    sizes = Counter(prompts)
+    return {
+        f"{effect:g}": sum(times * n * sequential.saved(n, effect, TIES, alpha) for n, times in sizes.items())
+        / max(sum(prompts), 1)
+        for effect in OFF_PAR
+    }
 
 
 def money(total: Language, price: PriceConfig) -> float | None:
@@ -110,6 +132,12 @@ def _lines(found: Calls, kind: JudgeKind) -> list[str]:
     lines = []
     if total.identical:
         lines.append("identical answers score 0.5 and cost nothing; known and shared verdicts are not asked again")
+    if found.saving is not None:
+        told = ", ".join(f"{100 * share:.0f} % at {effect} points off par" for effect, share in found.saving.items())
+        lines.append(
+            f"judge.stop=sequential asks that much at worst; of a contest it saves in expectation {told} "
+            f"(with {100 * TIES:.0f} % ties)"
+        )
     if kind is JudgeKind.panel:
         lines.append("a panel asks nobody: it combines what its members have said")
     if total.question_tokens:

@@ -5,27 +5,22 @@ language and reference) and scores.json; per judge: verdicts/<judge>.jsonl and i
 judged again, cells whose inputs did not change are skipped, and a missing reference is said, with the command that makes it.
 """
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pinch import audit, calls, cells, exchange, rulings, scoreboard, scoring, tracking
+from pinch import audit, calls, cells, exchange, judging, rulings, scoreboard, scoring, tracking
 from pinch.bench import Bench, Contest
 from pinch.cells import Cell
 from pinch.config import EvaluateConfig, Exchange, LanguageGate, PlanShow
 from pinch.errors import CellError
 from pinch.records import Item, read_json, write_json, write_jsonl
-from pinch.rulings import Judged, People, Ruling, Rulings, Source
+from pinch.rulings import SKIPPED, Judged, People, Ruling, Rulings, Sequential, Source
 
 VERSION = 4
 """Of the way from answers to scores; another one makes every cell be scored anew."""
-
-EVERY = 30.0
-"""Seconds between lines of progress where there is no terminal to draw a bar on."""
 
 
 def evaluate(settings: EvaluateConfig, console: Console | None = None) -> int:
@@ -62,43 +57,30 @@ def _score_all(bench: Bench, source: Source, console: Console) -> tuple[list[tup
     scored: list[tuple[Cell, scoreboard.Entry]] = []
     errors: list[str] = []
     with _progress(console) as progress:
+        if isinstance(source, Judged):
+            stale = [cell for cell in bench.cells if _known(cell, bench, source) is None]
+            judging.ask(bench, source, stale, progress)
         bar = progress.add_task("scoring", total=len(bench.cells))
         for cell in bench.cells:
             try:
-                scored.append((cell, score(cell, bench, source, progress)))
+                scored.append((cell, score(cell, bench, source)))
             except CellError as error:
                 errors.append(f"{cell.id}: {error}")
             progress.advance(bar)
     return scored, errors
 
 
-def score(cell: Cell, bench: Bench, source: Source, progress: Progress | None = None) -> scoreboard.Entry:
-    """The cell's entry in scores.json, from its files if nothing changed, else judged and written."""
-    contests = bench.contests(cell)
-    inputs = _inputs(cell, contests, bench, source)
-    known: dict[str, Any] = read_json(cell.scores_path).get(source.name, {})
-    if known.get("inputs") == inputs and cell.items_path(source.name).exists() and not _to_ask(known, bench.settings):
-        entry = known
-    else:
-        _ask(cell, source, source.missing(contests), progress)
-        entry = _make_entry(cell, contests, bench, source)
+def score(cell: Cell, bench: Bench, source: Source) -> scoreboard.Entry:
+    """The cell's entry in scores.json, from its files if nothing changed, else from what was judged, and written."""
+    entry = _known(cell, bench, source) or _make_entry(cell, bench.contests(cell), bench, source)
     return _track(cell, entry, bench.settings, source.name)
 
 
-def _ask(cell: Cell, source: Source, missing: Mapping[str, Any], progress: Progress | None) -> None:
-    if not missing:
-        return
-    bar = progress.add_task(f"judging {cell.id}", total=len(missing)) if progress else None
-    done, told = 0, time.monotonic()
-    for number in source.ask(cell, missing):
-        done += number
-        if progress and bar is not None:
-            progress.advance(bar, number)
-            if not progress.console.is_terminal and time.monotonic() - told > EVERY:
-                told = time.monotonic()
-                progress.console.print(f"judging {cell.id}: {done:,} of {len(missing):,}", highlight=False)
-    if progress and bar is not None:
-        progress.remove_task(bar)
+def _known(cell: Cell, bench: Bench, source: Source) -> scoreboard.Entry | None:
+    """The cell's entry if nothing changed since it was made, and nobody is to be asked again."""
+    known: scoreboard.Entry = read_json(cell.scores_path).get(source.name, {})
+    made = known.get("inputs") == _inputs(cell, bench.contests(cell), bench, source)
+    return known if made and cell.items_path(source.name).exists() and not _to_ask(known, bench.settings) else None
 
 
 def _make_entry(cell: Cell, contests: Sequence[Contest], bench: Bench, source: Source) -> scoreboard.Entry:
@@ -114,7 +96,7 @@ def _make_entry(cell: Cell, contests: Sequence[Contest], bench: Bench, source: S
     items += [fact for code in sorted(alone) for fact in facts[code]]
     score = bench.settings.score
     against = {
-        kind: scoreboard.against_entry(cell, [item for item in items if item.against == kind], score.confidence)
+        kind: _against(kind, cell, [item for item in items if item.against == kind], contests, source, score.confidence)
         for kind in dict.fromkeys(item.against for item in items if item.against)
     }
     given = {code: bench.answers(cell, code) for code in facts}
@@ -133,6 +115,15 @@ def _make_entry(cell: Cell, contests: Sequence[Contest], bench: Bench, source: S
     return entry
 
 
+def _against(
+    kind: str, cell: Cell, items: Sequence[Item], contests: Sequence[Contest], source: Source, confidence: float
+) -> scoreboard.Entry:
+    if not isinstance(source, Sequential):
+        return scoreboard.against_entry(cell, items, confidence)
+    courses = {one.language: source.course(one) for one in contests if one.kind == kind and not one.own}
+    return scoreboard.decided_entry(items, courses, confidence)
+
+
 def _items(contest: Contest, facts: Sequence[Item], said: Rulings, bench: Bench) -> list[Item]:
     """The facts of one language, completed by outcome and score against one reference."""
     gated = bench.settings.score.language_gate is LanguageGate.loss
@@ -146,6 +137,8 @@ def _items(contest: Contest, facts: Sequence[Item], said: Rulings, bench: Bench)
             continue
         ruling, text = said.get(fact.prompt, same), theirs[fact.prompt].text
         result = ruling.result
+        if result == SKIPPED:
+            continue
         if gated:
             result = scoring.gate(result, fact.right_language, identifier.right(text, contest.language))
         told = {
@@ -199,7 +192,8 @@ def _tell(
 ) -> None:
     """The table of scores, the judge's diagnostics, and what the user should know."""
     if kind := scoreboard.telling(scored, bench.settings.score.references):
-        console.print(scoreboard.scoreboard(scored, kind))
+        shown = scoreboard.decisions if isinstance(source, Sequential) else scoreboard.scoreboard
+        console.print(shown(scored, kind))
     notes = [*scoreboard.notes(bench, scored), *audit.diagnose(bench, source, console), *source.notes()]
     for note in notes:
         console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)

@@ -18,8 +18,9 @@ from rich.table import Table
 from pinch import references, scoring, stats
 from pinch.bench import Bench
 from pinch.cells import Cell, role
-from pinch.config import JudgeConfig, JudgeKind
+from pinch.config import SEQUENTIAL, JudgeConfig, JudgeKind, Stop
 from pinch.records import Answer, Item
+from pinch.rulings import Course
 
 Entry = dict[str, Any]
 
@@ -42,6 +43,28 @@ def against_entry(cell: Cell, items: Sequence[Item], confidence: float) -> Entry
         estimate = stats.clustered(points, confidence)
         groups[name] = {"languages": codes, "n": estimate.n, "score": _number(estimate.mean), **_spread(estimate)}
     return {"languages": languages, "groups": groups}
+
+
+def decided_entry(items: Sequence[Item], courses: Mapping[str, Course], confidence: float) -> Entry:
+    """What judge.stop=sequential says of one cell against one kind of reference: per language the items there are, how far
+    the contest came, and what was decided. Without intervals and averages: a score that stopped early is biased outward.
+    `courses` by language."""
+    languages = {}
+    for code, rows in _by_language(items).items():
+        row = _score(rows, confidence) | {"se": None, "low": None, "high": None}
+        course = courses.get(code)
+        if course is not None:
+            row |= {
+                "decided": course.decided,
+                "stopped_early": course.stopped_early,
+                "look": course.look,
+                "looks": course.looks,
+                "planned": course.planned,
+                "z": course.z,
+                "bound": course.bound,
+            }
+        languages[code] = row
+    return {"languages": languages, "groups": {}}
 
 
 def _score(items: Sequence[Item], confidence: float) -> Entry:
@@ -142,14 +165,16 @@ def _number(value: float) -> float | None:
 
 def summary(entry: Entry, kind: str, judge: str) -> dict[str, float | str]:
     """Flat values for the tracker: score/<language or group> against one kind of reference by the judge that scored last
-    (score/judge), the same under the judge's own name, and what the answers are like by themselves."""
+    (score/judge), the same under the judge's own name, and what the answers are like by themselves. Scores of
+    judge.stop=sequential are told under the judge's own name alone."""
     against = entry["against"].get(kind, {"languages": {}, "groups": {}})
     answers = entry["answers"]["languages"]
     scores = against["languages"] | {name: against["groups"].get(name, {}) for name in ("seen", "unseen")}
     said = {name: value["score"] for name, value in scores.items() if value.get("score") is not None}
-    found: dict[str, float | str | None] = {f"score/{name}": value for name, value in said.items()}
-    found |= {f"judges/{judge}/{name}": value for name, value in said.items()}
-    found |= {"score/judge": judge, "score/against": kind or None}
+    found: dict[str, float | str | None] = {f"judges/{judge}/{name}": value for name, value in said.items()}
+    if not judge.endswith(SEQUENTIAL):
+        found |= {f"score/{name}": value for name, value in said.items()}
+        found |= {"score/judge": judge, "score/against": kind or None}
     found |= {f"exact/{code}": value["exact"] for code, value in answers.items()}
     found |= {f"language_right/{code}": value["right_language"] for code, value in answers.items()}
     return {name: value for name, value in found.items() if value is not None}
@@ -175,6 +200,31 @@ def scoreboard(judged: Sequence[tuple[Cell, Entry]], kind: str) -> Table:
             _average([row["exact"] for row in answers]),
             _average([row["right_language"] for row in answers]),
             str(sum(row["invalid"] for row in against["languages"].values())),
+        )
+    return table
+
+
+def decisions(judged: Sequence[tuple[Cell, Entry]], kind: str) -> Table:
+    """One row per cell: in how many languages judge.stop=sequential found it above or below par against one kind of
+    reference, and the share of the prompts that this took."""
+    title = f"decided against the {kind} reference (judge.stop=sequential): languages above par, below it, open"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("tuned on", overflow="fold")
+    for name in ("P %", "seed", "above", "below", "open", "stopped early", "prompts"):
+        table.add_column(name, justify="right", no_wrap=" " not in name)
+    for cell, entry in sorted(judged, key=lambda pair: _place(pair[0])):
+        languages = entry["against"].get(kind, {"languages": {}})["languages"]
+        rows = [row for row in languages.values() if "decided" in row]
+        said = Counter(row["decided"] for row in rows)
+        planned = sum(row["planned"] for row in rows)
+        used = sum(row["n"] + row["invalid"] + row["unjudged"] for row in rows)
+        table.add_row(
+            "untuned" if cell.untuned else _names(cell),
+            "" if cell.untuned else f"{100 * cell.axes.fraction:.4g}",
+            "" if cell.axes.seed is None else str(cell.axes.seed),
+            *(str(said[name]) for name in ("above", "below", "open")),
+            str(sum(row["stopped_early"] for row in rows)),
+            f"{used:,} of {planned:,}",
         )
     return table
 
@@ -227,6 +277,11 @@ def notes(bench: Bench, judged: Sequence[tuple[Cell, Entry]]) -> Iterator[str]:
         )
     if unjudged := sum(row["unjudged"] for row in rows):
         yield f"{unjudged} comparisons are not judged yet; languages with such comparisons have no score until they are"
+    if settings.judge.stop is Stop.sequential:
+        yield (
+            "judge.stop=sequential decides above or below par; scores of contests that stopped early are biased outward and "
+            "are kept apart, no figure shows them; the same command without judge.stop goes on from these verdicts"
+        )
     if kin := sorted({cell.axes.model for cell, _ in judged if _kindred(settings.judge, cell.axes.model)}):
         yield (
             f"the judge {settings.judge.label()} and {', '.join(kin)} are of one family; judges tend to prefer their own "

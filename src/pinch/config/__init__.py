@@ -12,7 +12,7 @@ from pinch.config.checks import check_workspace
 from pinch.config.data import ColumnsConfig, DataConfig, DataSource, Missing, Overlap, TableConfig, Turns
 from pinch.config.evaluate import EvaluateConfig, Exchange, LanguageGate, OnlyConfig, ScoreConfig, TieRule
 from pinch.config.generation import GenerationConfig, GenerationEngine, ServerConfig
-from pinch.config.judge import Batch, Combine, JudgeConfig, JudgeKind, ReplyFormat, TokensField
+from pinch.config.judge import SEQUENTIAL, Batch, Combine, JudgeConfig, JudgeKind, ReplyFormat, Stop, TokensField
 from pinch.config.mixture import Allocation, LanguagesConfig, MixtureConfig, Spread
 from pinch.config.model import DType, ModelConfig, ModelSource, Quantization, Template
 from pinch.config.server import BudgetConfig, PriceConfig
@@ -46,6 +46,7 @@ from pinch.config.tuning import (
 __all__ = [
     "CHECKS",
     "SCHEMAS",
+    "SEQUENTIAL",
     "Accelerator",
     "Allocation",
     "AnalyzeConfig",
@@ -91,6 +92,7 @@ __all__ = [
     "ServerConfig",
     "Show",
     "Spread",
+    "Stop",
     "Strategy",
     "SweepConfig",
     "TableConfig",

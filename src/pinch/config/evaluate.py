@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from pinch.config.checks import check_confidence, check_workspace
-from pinch.config.judge import JudgeConfig
+from pinch.config.judge import JudgeConfig, Stop
 from pinch.config.sweep import PlanConfig, PlanShow
 from pinch.config.tracking import TrackingConfig
 from pinch.errors import UserError
@@ -87,5 +87,9 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         check_workspace(self.workspace)
+        if self.judge.stop is Stop.sequential and self.score.language_gate is not LanguageGate.off:
+            raise UserError("judge.stop=sequential goes by verdicts alone; leave out score.language_gate")
+        if self.judge.stop is Stop.sequential and self.annotations is not None:
+            raise UserError("judge.stop=sequential asks a judge, annotations ask nobody; leave out one of the two")
         if self.plan.show is PlanShow.files or self.plan.add_references:
             raise UserError("plan=files and plan.add_references are of train.py; here are plan=true and plan=json")

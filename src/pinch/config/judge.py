@@ -39,6 +39,15 @@ class Batch(Enum):
     read = "read"
 
 
+class Stop(Enum):
+    none = "none"
+    sequential = "sequential"
+
+
+SEQUENTIAL = "-sequential"
+"""What the names end with under which decisions of judge.stop=sequential are kept."""
+
+
 class Combine(Enum):
     majority = "majority"
     mean = "mean"
@@ -57,6 +66,9 @@ class JudgeConfig:
     """Judge only so many prompts per language, the same ones for every cell (ids in the order of their hash); none: all."""
     retry_invalid: bool = False
     """Ask again where the judge replied, but without a verdict. What got no reply at all is always asked again."""
+    stop: Stop = Stop.none
+    """sequential: a contest is judged only until it is decided whether it is above or below par (six looks, alpha 1 -
+    score.confidence); what comes out are decisions, kept under <name>-sequential and never drawn. none: all prompts."""
 
     prompt: str | None = None
     """api, hf: what the judge is asked: pairwise (reasons, then a verdict line), labels (one letter), or a file of yours;
@@ -138,6 +150,16 @@ class JudgeConfig:
             raise UserError(
                 "judge.budget.money needs prices: judge.price.question and judge.price.reply, per million tokens"
             )
+        if self.stop is Stop.sequential and self.kind in (JudgeKind.human, JudgeKind.panel):
+            raise UserError(f"judge.stop=sequential is for judges that are asked; judge={self.kind.value} is not")
+        if self.stop is Stop.sequential and self.batch is not Batch.off:
+            raise UserError("judge.stop=sequential asks look by look, a batch all at once; leave out one of the two")
+        for name in (self.label(), *self.members):
+            if name.endswith(SEQUENTIAL):
+                raise UserError(
+                    f"judge {name}: scores of judge.stop=sequential are decisions, biased outward where judging stopped "
+                    "early, and stand beside no others; judge without judge.stop, or take another name"
+                )
         label = self.label()
         if not label or label != Path(label).name or label.startswith("."):
             raise UserError(f"judge.name={label!r} becomes a file name; use a plain word, without slashes")

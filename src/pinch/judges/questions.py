@@ -2,19 +2,24 @@
 
 A prompt file is plain text in two parts, each headed by a line of its own: `[system]` (optional; the same for all questions
 in a language, so that servers can keep it) and `[user]`. The placeholders are {language}, the English name of the
-language asked in, {instruction}, {first}, {second}, the two answers, and {boundary}; the system part may hold {language}
-alone. {{first}} stands for a literal {first}; all other braces, such as those of JSON, are text as they are.
+language asked in, {instruction}, {first}, {second}, the two answers, {boundary}, and {instruction_boundary} and the like;
+the system part may hold {language} alone. {{first}} stands for a literal {first}; all other braces, such as those of JSON,
+are text as they are.
 
 Texts are put in once and never looked at again, so a placeholder inside an answer stays text. The boundary is a token for
 one question: a hash over the template, the texts and their order. No text can foresee it, since it would have to contain a
-hash of itself, and none contains it; yet whoever asks again asks the same, byte by byte.
+hash of itself, and none contains it; yet whoever asks again asks the same, byte by byte. A text's own boundary hashes that
+text and those before it alone, so questions that begin with the same texts begin with the same bytes, and a server that
+keeps prefixes reads them once. An answer could foresee the boundary of a text before it; if it contains that, another one
+is taken, so that none of a question's boundaries stands in any of its texts.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
@@ -27,7 +32,10 @@ NAMES = ("pairwise", "labels")
 """Prompts that come with Pinch: a comparison with a verdict line at its end, and a single letter."""
 
 NEEDED = ("instruction", "first", "second")
-ALLOWED = {"system": ("language",), "user": ("language", *NEEDED, "boundary")}
+MARKS = {f"{name}_boundary": name for name in NEEDED}
+"""Boundaries of single texts, by their placeholders."""
+
+ALLOWED = {"system": ("language",), "user": ("language", *NEEDED, "boundary", *MARKS)}
 
 BOUNDARY_LENGTH = 12
 """Hex digits: 48 bits, short enough to be copied by a model without a slip."""
@@ -35,6 +43,7 @@ BOUNDARY_LENGTH = 12
 _PART = re.compile(r"^\[(system|user)\][ \t]*$", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
+_MARK = re.compile(rf"\{{(?:{'|'.join(MARKS)})\}}")
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,8 @@ class Question:
 
 @dataclass(frozen=True)
 class Template:
-    """A prompt file: its two parts, and a digest of them."""
+    """A prompt file: its two parts, and a digest of them, which does not tell the boundaries of single texts from that of
+    the question: they are tokens without a meaning, and what was judged before there were any stays judged."""
 
     name: str
     digest: str
@@ -62,17 +72,35 @@ class Template:
         values = {name: scrub(text) for name, text in texts.items()}
         row = LANGUAGES.get(pair.language)
         values["language"] = row.name if row else pair.language
-        values["boundary"] = self._boundary(values, attempt)
-        return Question(_render(self.system, values), _render(self.user, values), values["boundary"])
+        around = [value.lower() for value in (self.system, self.user, *values.values())]
+        boundary = self._boundary(values, around, attempt)
+        marks = {word: self._boundary(self._until(name, values), around, attempt) for word, name in self._marks.items()}
+        values |= {"boundary": boundary, **marks}
+        return Question(_render(self.system, values), _render(self.user, values), boundary)
 
-    def _boundary(self, values: Mapping[str, str], attempt: int) -> str:
-        texts = [value.lower() for value in (self.system, self.user, *values.values())]
-        while True:  # ends with the first turn but in 10 ** -10 of the cases
-            found = hashlib.sha256(json.dumps([self.digest, attempt, values], sort_keys=True).encode()).hexdigest()
+    @cached_property
+    def _texts(self) -> list[str]:
+        """The names of the texts in the order they are shown in."""
+        return [word for word in dict.fromkeys(_placeholders(self.user)) if word in NEEDED]
+
+    @cached_property
+    def _marks(self) -> dict[str, str]:
+        """The boundaries of single texts that the template shows."""
+        return {word: MARKS[word] for word in dict.fromkeys(_placeholders(self.user)) if word in MARKS}
+
+    def _until(self, name: str, values: Mapping[str, str]) -> dict[str, str]:
+        """What is shown up to the end of a text, and whose boundary it is to be."""
+        shown = self._texts[: self._texts.index(name) + 1]
+        return {"boundary of": name, **{word: values[word] for word in ("language", *shown)}}
+
+    def _boundary(self, shown: Mapping[str, str], around: Sequence[str], attempt: int) -> str:
+        """The hash of what is shown; another one as long as it stands in a text around it."""
+        while True:  # ends with the first turn but in 10 ** -10 of the cases, or where a text foresaw it
+            found = hashlib.sha256(json.dumps([self.digest, attempt, shown], sort_keys=True).encode()).hexdigest()
             boundary = found[:BOUNDARY_LENGTH]
-            if not any(boundary in text for text in texts):
+            if not any(boundary in text for text in around):
                 return boundary
-            values = {**values, "again": found}
+            shown = {**shown, "again": found}
 
 
 def load(name: str) -> Template:
@@ -114,7 +142,7 @@ def parse(text: str, name: str) -> Template:
         raise UserError(f"judge.prompt={name}: the [user] part lacks {', '.join(missing)}; say where it goes")
     system = scrub(parts.get("system", ""))
     user = scrub(parts["user"])
-    return Template(name, digest([system, user], 16), system, user)
+    return Template(name, digest([system, _MARK.sub("{boundary}", user)], 16), system, user)
 
 
 def scrub(text: str) -> str:

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from pinch.cells import Cell
+from pinch.config import SEQUENTIAL
 from pinch.plan.bench import KINDS, Bench
 from pinch.plan.pace import Left, family_of, model_of
 from pinch.plan.records import Effect, JudgeCalls
@@ -35,11 +36,12 @@ class Scores:
 
 
 def read_scores(cells: Iterable[Cell]) -> Scores:
-    """The scores of these cells, as far as they have any."""
+    """The scores of these cells, as far as they have any; not those that were stopped early, which are biased outward."""
     judges: dict[str, dict[Path, Any]] = defaultdict(dict)
     for cell in cells:
         for name, entry in read_json(cell.scores_path).items():
-            judges[name][cell.folder] = entry.get("against", {})
+            if not name.endswith(SEQUENTIAL):
+                judges[name][cell.folder] = entry.get("against", {})
     if not judges:
         return Scores()
     judge = max(judges, key=lambda name: (len(judges[name]), name))

@@ -5,14 +5,27 @@ judges, or a file of annotations. `make` chooses; the flow asks for rulings and 
 from pathlib import Path
 
 from pinch.bench import Bench
-from pinch.config import EvaluateConfig, JudgeKind
+from pinch.config import EvaluateConfig, JudgeKind, Stop
 from pinch.rulings.annotations import Annotations
 from pinch.rulings.judged import Judged
 from pinch.rulings.panel import Panel
 from pinch.rulings.people import People
-from pinch.rulings.source import Ruling, Rulings, Source
+from pinch.rulings.sequential import Course, Sequential
+from pinch.rulings.source import SKIPPED, Ruling, Rulings, Source
 
-__all__ = ["Annotations", "Judged", "Panel", "People", "Ruling", "Rulings", "Source", "make"]
+__all__ = [
+    "SKIPPED",
+    "Annotations",
+    "Course",
+    "Judged",
+    "Panel",
+    "People",
+    "Ruling",
+    "Rulings",
+    "Sequential",
+    "Source",
+    "make",
+]
 
 
 def make(settings: EvaluateConfig, bench: Bench) -> Source:
@@ -23,4 +36,4 @@ def make(settings: EvaluateConfig, bench: Bench) -> Source:
         return People(settings.judge, bench)
     if settings.judge.kind is JudgeKind.panel:
         return Panel(settings, bench)
-    return Judged(settings, bench)
+    return Sequential(settings, bench) if settings.judge.stop is Stop.sequential else Judged(settings, bench)

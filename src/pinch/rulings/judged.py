@@ -14,7 +14,10 @@ from pinch.rulings.source import Ruling
 
 
 class Judged:
-    """A judge that sees one ordered pair at a time, and its store."""
+    """A judge that sees one ordered pair at a time, and its store. `looks`: how often `missing` may have to be asked, since
+    what is missing depends on what was said before."""
+
+    looks = 1
 
     def __init__(self, settings: EvaluateConfig, bench: Bench) -> None:
         self.name = settings.judge.label()
@@ -43,21 +46,24 @@ class Judged:
         pairs = (pair for contest in contests for _, *both in self._bench.pairs(contest) for pair in both)
         return self.store(contests[0].cell).missing(pairs, self._settings.judge.retry_invalid)
 
+    def most(self, contest: Contest) -> dict[str, Pair]:
+        """What is missing, at worst."""
+        return self.missing([contest])
+
     def ask(self, cell: Cell, pairs: Mapping[str, Pair]) -> Iterator[int]:
         if self._asks:
             yield from self.store(cell).judge_missing(list(pairs.values()))
 
     def rule(self, contest: Contest) -> dict[str, Ruling]:
-        store, found = self.store(contest.cell), {}
-        for prompt, forth, back in self._bench.pairs(contest):
-            one, other = store.outcome(forth), store.outcome(back)
-            if one is None or other is None:
-                found[prompt.id] = Ruling(scoring.UNJUDGED, str(one or ""), str(other or ""))
-                continue
-            result = scoring.resolve(one, other, self._settings.score.tie_rule.value)
-            unanswered = store.unanswered(forth) or store.unanswered(back)
-            found[prompt.id] = Ruling(result, one.value, other.value, unanswered)
-        return found
+        store = self.store(contest.cell)
+        return {prompt.id: self._ruling(store, forth, back) for prompt, forth, back in self._bench.pairs(contest)}
+
+    def _ruling(self, store: VerdictStore, forth: Pair, back: Pair) -> Ruling:
+        one, other = store.outcome(forth), store.outcome(back)
+        if one is None or other is None:
+            return Ruling(scoring.UNJUDGED, str(one or ""), str(other or ""))
+        result = scoring.resolve(one, other, self._settings.score.tie_rule.value)
+        return Ruling(result, one.value, other.value, store.unanswered(forth) or store.unanswered(back))
 
     def notes(self) -> list[str]:
         return [note for store in self.stores() for note in store.judge.notes()]

@@ -9,6 +9,9 @@ from pinch.cells import Cell
 from pinch.records import Pair
 from pinch.scoring import Result
 
+SKIPPED = Result("skipped", None)
+"""Of a prompt that the contest was decided without: it is no item."""
+
 
 @dataclass(frozen=True)
 class Ruling:

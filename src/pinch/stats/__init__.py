@@ -6,8 +6,8 @@ cell, so differences are taken item by item and averages over languages are clus
 random state: whatever draws takes a seed. Quantiles come from scipy.special (ndtri: normal, stdtrit: t), as scipy.stats
 takes a second to import. Records carry n, an interval, and where they test, the effect that could have been found.
 
-means, differences, simultaneous, corrections, signs, power, variance: the tools; orders (with trend), pairs, assignment,
-pearson, identity, length: one question of the study each.
+means, differences, simultaneous, corrections, signs, power, variance: the tools; sequential: when judging may stop;
+orders (with trend), pairs, assignment, pearson, identity, length: one question of the study each.
 """
 
 from pinch.stats.assignment import Similarity, similarity
