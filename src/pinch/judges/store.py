@@ -20,6 +20,7 @@ from typing import Any
 
 from pinch.cells import exclusive
 from pinch.errors import UserError
+from pinch.judges.known import Known
 from pinch.judges.protocol import Judge, Judgement
 from pinch.judges.replies import OUTCOMES, Addresses
 from pinch.records import Outcome, Pair, Verdict, append_text, to_line
@@ -45,8 +46,7 @@ class VerdictStore:
         self.path = workspace / "verdicts" / f"{judge.name}.jsonl"
         self._workspace = workspace
         self._addresses = Addresses(judge.identity)
-        self.outcomes: dict[str, Outcome] = {}
-        self._unanswered: set[str] = set()
+        self.outcomes = Known()
         self._overruled = hashlib.sha256()
         self._known = 0  # bytes of the file that were read here: whole lines
         for number, line in enumerate(self._news(), start=1):
@@ -69,7 +69,7 @@ class VerdictStore:
         for pair in pairs:
             key = self.key(pair)
             known = self.outcomes.get(key)
-            if known is None or key in self._unanswered or (retry_invalid and known is Outcome.invalid):
+            if known is None or self.outcomes.unanswered(key) or (retry_invalid and known is Outcome.invalid):
                 found[key] = pair
         return found
 
@@ -79,7 +79,7 @@ class VerdictStore:
 
     def unanswered(self, pair: Pair) -> bool:
         """Whether the pair was asked and got no reply."""
-        return self.key(pair) in self._unanswered
+        return self.outcomes.unanswered(self.key(pair))
 
     def judgements(self, pairs: Iterable[Pair]) -> dict[Pair, Judgement]:
         """What is known of the pairs, with the reply that counts; pairs without any reply are left out."""
@@ -188,28 +188,34 @@ class VerdictStore:
         for line in self._news():
             self._take_in(line)  # a broken row of somebody else's is reported by the next start
 
-    def _all(self) -> list[bytes]:
+    def _all(self) -> Iterator[bytes]:
+        """The whole lines of the file that are known, one by one: all of them may be more than the memory holds."""
         try:
-            return [line for line in self.path.read_bytes()[: self._known].split(b"\n") if line]
+            with self.path.open("rb") as file:
+                for line in file:
+                    if file.tell() > self._known:
+                        return
+                    if line != b"\n":
+                        yield line
         except FileNotFoundError:
-            return []
+            return
 
-    def _news(self) -> list[bytes]:
+    def _news(self) -> Iterator[bytes]:
         """The whole lines that were appended since the last look."""
         try:
             with self.path.open("rb") as file:
                 file.seek(max(self._known - 1, 0))
                 if self._known and file.read(1) != b"\n":  # somebody has edited the file meanwhile
                     self._known = file.seek(0)
-                data = file.read()
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        return
+                    self._known += len(line)
+                    yield line[:-1]
         except FileNotFoundError:
             self._known = 0
-            return []
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read ({error.strerror}); check its permissions") from None
-        *lines, torn = data.split(b"\n")
-        self._known += len(data) - len(torn)
-        return lines
 
     def _take_in(self, line: bytes) -> bool:
         """Know a line of the file. False when it is no verdict."""
@@ -217,14 +223,13 @@ class VerdictStore:
             row = json.loads(line.decode("utf-8", "surrogatepass"))
             key, outcome, reread = row["key"], OUTCOMES[row["outcome"]], bool(row.get("reread"))
             unanswered = bool((row.get("facts") or {}).get("error"))
+            known = self.outcomes.get(key)
         except (ValueError, KeyError, TypeError, AttributeError):
             return False
-        known = self.outcomes.get(key)
-        if known is Outcome.invalid and outcome is Outcome.invalid and key not in self._unanswered:
+        if known is Outcome.invalid and outcome is Outcome.invalid and not self.outcomes.unanswered(key):
             return True
         if known is None or reread or known is Outcome.invalid:
-            self.outcomes[key] = outcome
-            (self._unanswered.add if unanswered else self._unanswered.discard)(key)
+            self.outcomes.put(key, outcome, unanswered)
             if known is not None and known is not outcome:
                 self._overruled.update(f"{key}{outcome.value}".encode())
         return True
