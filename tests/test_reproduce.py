@@ -1,11 +1,15 @@
 """Commands that train cells again: they lead to the same cells."""
 
+import shlex
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 
 from pinch.analysis.reproduce import command, experiment_command, train_commands
 from pinch.cells import plain
+from pinch.composition import job_settings
 from pinch.config import ExperimentConfig, LanguagesConfig, Method, MixtureConfig, TrainConfig, TuningConfig
 
 HOME = Path("multirun/study")
@@ -67,6 +71,45 @@ def test_languages_from_the_pool_are_named_in_their_order(count):
     every = [plain(TrainConfig(languages=LanguagesConfig(count=count)))]
     expected = {2: "[en,ar]", 4: "[en,ar,fi,it]"}[count]
     assert train_commands(every, HOME) == [f"python train.py 'languages.tuning={expected}' mixture.fraction=1"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=hf", "model.path=./m", "model.name=mine", "model.template=chat", "model.quantization=nf4"],
+        ["data=jsonl", "data.corpus=c.jsonl", "data.prompts=p q", "data.turns=keep", "tuning.target='.*(q|v)_proj'"],
+        [
+            "data=hub", "data.table.path=a/b", "data.table.languages=[en,ru]", "data.table.keep={rank: [0, 1], kind: 'a b'}",
+            "data.asked.path=p.jsonl", "data.asked.files=null", "data.asked.columns.language=null",
+            "data.asked.columns.instruction='{language}'", "data.max_prompts=5", "generation.max_new_tokens=9",
+        ],
+        ["data=bactrian_x", "generation=sampled", "generation.top_k=40", "tuning.loss_turns=last", "data.max_prompts=5"],
+        ["data=lima_oasst", "tuning.rslora=true", "languages.base=fi"],
+        ["data.max_prompts=7", "tuning=none"],
+    ],
+)  # fmt: skip
+def test_the_line_leads_to_the_same_settings(words):
+    """Through the shell and Hydra, but for what changes neither weights nor answers."""
+    asked = composed(words)
+    line = train_commands([plain(asked)], HOME)[0]
+    found = composed([word for word in shlex.split(line)[2:] if word != "-m"])
+    for part in ("data", "mixture", "tuning", "model", "generation", "seed"):
+        one, other = plain(asked)[part], plain(found)[part]
+        if part == "data" and asked.data.source.value == "hub":
+            one, other = ({**values, "name": ""} for values in (one, other))
+        if part == "mixture":
+            one, other = ({**values, "fraction": values["fraction"] or 0} for values in (one, other))
+        if part == "tuning":
+            one, other = ({**values, "name": ""} for values in (one, other))
+        if part == "generation":
+            one, other = ({**values, "name": ""} for values in (one, other))
+        assert one == other, line
+
+
+def composed(words):
+    ConfigStore.instance().store(name="train_schema", node=TrainConfig)
+    with initialize_config_dir(str(Path(__file__).resolve().parents[1] / "conf"), version_base="1.3"):
+        return job_settings(compose(config_name="train", overrides=words))
 
 
 ALL = list(dict.fromkeys([*ExperimentConfig().languages, *ExperimentConfig().relatives]))

@@ -4,32 +4,40 @@ In: settings as plain dicts. Out: `python train.py` lines, cells that differ in 
 Settings that a command line did not change are left out, as are those that change no weights.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
-from pinch.config import AnalyzeConfig, DataSource, ExperimentConfig, MixtureConfig, TuningConfig
+from pinch.config import (
+    AnalyzeConfig,
+    DataConfig,
+    DataSource,
+    ExperimentConfig,
+    GenerationConfig,
+    MixtureConfig,
+    ModelConfig,
+    ModelSource,
+    TableConfig,
+    TuningConfig,
+)
 from pinch.mixture import add_languages
 
 Settings = Mapping[str, Any]
 
-OWN = {
-    "mixture": ("budget", "spread", "allocation", "weights", "temperature", "nested", "seed"),
-    "tuning": (
-        "rank",
-        "alpha",
-        "lr",
-        "epochs",
-        "max_steps",
-        "batch_size",
-        "schedule",
-        "warmup",
-        "loss_unit",
-        "max_length",
-    ),
+ELSEWHERE = {
+    "model": {"source", "threads", "note"},
+    "data": {"source", "name", "prompts", "corpus", "second"},
+    "mixture": {"name", "fraction", "count", "counts"},
+    "tuning": {"name", "method", "micro_batch", "packing", "gradient_checkpointing"},
+    "generation": {"name", "engine", "max_new_tokens", "batch_size", "server"},
 }
-"""Settings that are named where they are not the schema's default."""
+"""Settings that are named in a way of their own, or that change neither weights nor answers."""
+
+ASKED = {"path", "files", "prefix", "columns.language", "columns.instruction"}
+"""Of data=hub, what the option sets of the table of prompts: it is named in any case."""
 
 
 def command(script: str, workspace: Path, arguments: str = "") -> str:
@@ -138,29 +146,81 @@ def _share(settings: Settings) -> tuple[str, str]:
 
 def _others(settings: Settings) -> str:
     """Model, data, method, and what is not as the schema has it."""
-    model, data, tuning = settings["model"], settings["data"], settings["tuning"]
-    parts = []
-    if model["source"] != "embedded":
-        parts.append(f"model={model['source']} model.path={model['path']}")
-    if data["source"] != "embedded":
-        parts.append(f"data={data['source']} data.corpus={data['corpus']} data.prompts={data['prompts']}")
-    if tuning["method"] == "none":
-        return " ".join([*parts, "tuning=none"])
-    if tuning["method"] != "lora":
-        parts.append(f"tuning={tuning['method']}")
-    for group, usual in (("mixture", MixtureConfig()), ("tuning", TuningConfig())):
-        for name in OWN[group]:
-            value, default = settings[group].get(name), getattr(usual, name)
-            if value != getattr(default, "value", default):
-                parts.append(_quoted(f"{group}.{name}", value))
-    return " ".join(parts)
+    method = settings["tuning"]["method"]
+    words = [*_of_model(settings["model"]), *_of_data(settings["data"])]
+    words += [f"tuning={method}"] if method != "lora" else []
+    if method != "none":
+        words += _differing("mixture", settings["mixture"], MixtureConfig())
+        words += _differing("tuning", settings["tuning"], TuningConfig())
+    generation = settings.get("generation", {})
+    if generation.get("max_new_tokens") not in (None, settings["data"].get("answer_tokens")):
+        words.append(_word("generation.max_new_tokens", generation["max_new_tokens"]))
+    return " ".join([*words, *_differing("generation", generation, GenerationConfig())])
 
 
-def _quoted(name: str, value: Any) -> str:
+def _of_model(model: Settings) -> list[str]:
+    if model["source"] == ModelSource.embedded.value:
+        return []
+    return [f"model={model['source']}", *_differing("model", model, ModelConfig())]
+
+
+def _of_data(data: Settings) -> list[str]:
+    """For the embedded corpus, which is chosen as a whole, only how many of its prompts are asked."""
+    if data["source"] == DataSource.embedded.value:
+        return [_word("data.max_prompts", data["max_prompts"])] if data.get("max_prompts") else []
+    words = [f"data={data['source']}"]
+    words += [_word(f"data.{name}", data[name]) for name in ("corpus", "prompts") if data.get(name) is not None]
+    words += [_word("data.name", data["name"])] if data["name"] not in (data["source"], DataConfig().name) else []
+    words += _differing("data", data, DataConfig())
+    if (data.get("second") or {}).get("path"):
+        words += _differing("data.second", data["second"], TableConfig())
+    known = {word.strip("'\"").partition("=")[0] for word in words}
+    if data["source"] == DataSource.hub.value and data["asked"]["path"]:
+        missing = [name for name in sorted(ASKED) if f"data.asked.{name}" not in known]
+        words += [_word(f"data.asked.{name}", _leaf(data["asked"], name)) for name in missing]
+    return words
+
+
+def _differing(name: str, values: Settings, usual: Any) -> list[str]:
+    """The settings of a group, and of its parts, that are not the schema's default."""
+    words = []
+    for field, value in values.items():
+        default = getattr(usual, field, None)
+        default = getattr(default, "value", default)
+        if field in ELSEWHERE.get(name, ()):
+            continue
+        if is_dataclass(default):
+            words += _differing(f"{name}.{field}", value, default)
+        elif value != default:
+            words.append(_word(f"{name}.{field}", value))
+    return words
+
+
+def _leaf(values: Settings, name: str) -> Any:
+    for part in name.split("."):
+        values = values[part]
+    return values
+
+
+def _word(name: str, value: Any) -> str:
+    """A setting as one types it: in the shell's quotes where it needs some, its texts in Hydra's."""
+    word = f"{name}={_written(value)}"
+    if re.fullmatch(r"[\w./:=+@%-]+", word):
+        return word
+    return f'"{word}"' if "'" in word else f"'{word}'"
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return "null"
     if isinstance(value, Mapping):
-        inside = ",".join(f"{key}:{number:g}" for key, number in value.items())
-        return f"'{name}={{{inside}}}'"
-    return f"{name}={'null' if value is None else value}"
+        return f"{{{','.join(f'{key}:{_written(number)}' for key, number in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = str(value)
+    return text if not isinstance(value, str) or re.fullmatch(r"[\w./:+@%-]+", text) else f"'{text}'"
 
 
 def _merged(found: Sequence[str]) -> list[str]:
