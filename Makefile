@@ -1,6 +1,7 @@
 # make demo    set-up and the main job on the embedded default, offline; ends with the findings and a report
 # make test    set-up and all tests
 # make test-slow, make lint, make docs
+# make bench    one cell and its answers beside other libraries, set up here: about twelve minutes
 # make test-server    judge=api and generation=server against a real server on this machine, set up here
 # make test-engines    the same sweep through Slurm, Ray and joblib, set up here: minutes; Slurm wants root, or its packages installed
 PYTHON ?= python3
@@ -9,7 +10,7 @@ RUN = $(VENV)/bin/python
 PIP = $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO ?= demo
 
-.PHONY: demo test test-slow test-engines test-server lint docs gallery clean
+.PHONY: demo test test-slow test-engines test-server bench lint docs gallery clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Pinch needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
@@ -37,7 +38,8 @@ PURELIB = -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 $(VENV)/engines/.ready: EXTRAS = submitit,joblib
 $(VENV)/ray/.ready: EXTRAS = ray
 $(VENV)/server/.ready: EXTRAS = server
-$(VENV)/engines/.ready $(VENV)/ray/.ready $(VENV)/server/.ready: $(VENV)/.ready
+$(VENV)/bench/.ready: EXTRAS = bench
+$(VENV)/engines/.ready $(VENV)/ray/.ready $(VENV)/server/.ready $(VENV)/bench/.ready: $(VENV)/.ready
 	$(RUN) -m venv $(@D)
 	echo "import site; site.addsitedir('$$($(RUN) $(PURELIB))')" > $$($(@D)/bin/python $(PURELIB))/main.pth
 	grep -v '^python-dateutil=' constraints.txt > $(@D)/constraints.txt  # Ray wants an older one
@@ -49,6 +51,12 @@ test-engines: $(VENV)/engines/.ready $(VENV)/ray/.ready
 
 test-server: $(VENV)/server/.ready
 	$(VENV)/server/bin/python tests/servers/run.py
+
+# One cell and its answers beside other libraries, on an idle machine; every result in bench/ (benchmarks/README.md).
+bench: $(VENV)/bench/.ready
+	$(VENV)/bench/bin/python benchmarks/tuning.py --sizes 5.3M --rounds 2 --profile --out bench/tuning-5.3M
+	$(VENV)/bench/bin/python benchmarks/tuning.py --sizes 29.5M --examples 16 --rounds 1 --profile --out bench/tuning-29.5M
+	$(VENV)/bench/bin/python benchmarks/answers.py --rounds 2 --out bench/answers
 
 lint: $(VENV)/.ready-test
 	$(RUN) -m ruff check .

@@ -12,7 +12,7 @@ from pinch import losses
 def test_parts_give_torch_s_values_and_gradients(
     part: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(losses, "PART", part)
+    monkeypatch.setattr(losses, "PART_CPU", part)
     draw = torch.Generator().manual_seed(0)
     logits = (20 * torch.randn(7, 33, generator=draw)).to(dtype)
     targets, weights = torch.randint(33, (7,), generator=draw), torch.rand(7, generator=draw)
