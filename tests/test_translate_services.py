@@ -302,7 +302,7 @@ def test_a_client_that_is_not_installed(
     monkeypatch.setitem(sys.modules, module, None)
     made = ServiceEngine(settings(tmp_path, **kind).engine, "en", ["ru"])
     with pytest.raises(
-        UserError, match=rf'engine={name} needs the client of .*; install it: pip install "pinch\[{name}\]"'
+        UserError, match=rf"engine={name} needs the client of .*, which is not installed; pip install -e '\.\[{name}\]'"
     ):
         translated(made, some(1))
 

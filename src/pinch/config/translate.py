@@ -78,7 +78,7 @@ class EngineConfig:
     kind: TranslationEngine = TranslationEngine["import"]
     """import: finished files of yours, checked and made parallel; api: a model behind an OpenAI-compatible chat server;
     hf: a sequence-to-sequence model of transformers (NLLB, M2M100, MADLAD and those built like them); deepl, google: the
-    services, through their own clients (pip install "pinch[deepl]", "pinch[google]")."""
+    services, through their own clients (extras deepl and google)."""
     files: list[str] = field(default_factory=list)
     """import only: files or folders with translated rows, under the ids of the source; a folder holds <language>.jsonl
     files."""

@@ -1,4 +1,4 @@
-"""Edge: DeepL through its official client: pip install "pinch[deepl]".
+"""Edge: DeepL through its official client: pip install -e '.[deepl]'.
 
     python -m pinch.translate corpus=en.jsonl 'to=[ru]' engine=deepl
 

@@ -1,4 +1,4 @@
-"""Edge: Google Cloud Translation, edition Basic (v2), through its official client: pip install "pinch[google]".
+"""Edge: Google Cloud Translation, edition Basic (v2), through its official client: pip install -e '.[google]'.
 
     python -m pinch.translate corpus=en.jsonl 'to=[ru]' engine=google
 

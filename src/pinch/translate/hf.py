@@ -157,7 +157,9 @@ def _tokenizer(where: str, location: str, revision: str | None) -> Any:
         words = ("sentencepiece", "tiktoken", "unrecognized configuration class")
         if find_spec("sentencepiece") or not any(word in said for word in words):
             raise
-    raise UserError(f'{where}: its tokenizer needs sentencepiece; install it: pip install "pinch[sentencepiece]"')
+    raise UserError(
+        f"{where}: its tokenizer needs sentencepiece, which is not installed; pip install -e '.[sentencepiece]'"
+    )
 
 
 def _encoded(loaded: Loaded, wanted: Wanted) -> list[int]:

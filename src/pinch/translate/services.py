@@ -104,7 +104,7 @@ class ServiceEngine:
             return
         except ImportError:
             extra = self._service.package
-            trouble = f'engine={extra} needs the client of {name}; install it: pip install "pinch[{extra}]"'
+            trouble = f"engine={extra} needs the client of {name}, which is not installed; pip install -e '.[{extra}]'"
         except Exception as error:  # credentials that are none
             said = self._address.line(str(error))
             trouble = f"{name}: no client can be made ({said}); check what ${self._address.variable} holds"
