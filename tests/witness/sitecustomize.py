@@ -14,7 +14,8 @@ from typing import Any
 POINTS = {
     "pinch.train": {"run": "open", "load": "load", "tune": "tune", "answer": "generate"},
     "pinch.adapters": {"save": "save"},
-    "pinch.evaluate": {"evaluate": "read", "_ask": "judge", "write_jsonl": "write", "write_json": "write"},
+    "pinch.evaluate": {"evaluate": "read", "write_jsonl": "write", "write_json": "write"},
+    "pinch.judging": {"_ask": "judge"},
     "pinch.judges.store": {"VerdictStore.keep": "append"},
 }
 """Functions by module, and the stage that begins with them."""
