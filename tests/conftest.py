@@ -59,6 +59,22 @@ def tiny_loaded(tiny_folder: Callable[[str], Path]) -> Callable[..., Any]:
     return make
 
 
+@pytest.fixture
+def saved_networks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The networks that tuning saves from now on, as they were before."""
+    from pinch import adapters
+
+    kept: list[Any] = []
+    save = adapters.save
+
+    def keep(model: Any, *rest: Any) -> None:
+        kept.append(adapters.network(model.train(False)))
+        save(model, *rest)
+
+    monkeypatch.setattr(adapters, "save", keep)
+    return kept
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     """Tiny tensors are fastest with one thread; only where torch is there already, which is slow to import."""

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pinch import adapters, learner, packing
+from pinch import learner, packing
 from pinch.config import DType, LossUnit, Method, Packing, Schedule, TuningConfig
 from pinch.course import schedule
 from pinch.errors import CellError, UserError
@@ -207,21 +207,13 @@ def test_the_seed_decides_how_adapters_begin(tiny_loaded: Load, tmp_path: Path) 
 @pytest.mark.parametrize("method", [Method.lora, Method.full])
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_saved_weights_give_the_trained_logits(
-    tiny_loaded: Load, tmp_path: Path, method: Method, kind: str, monkeypatch: pytest.MonkeyPatch
+    tiny_loaded: Load, tmp_path: Path, method: Method, kind: str, saved_networks: list[Any]
 ) -> None:
-    kept: list[Any] = []
-    save = adapters.save
-
-    def keep(model: Any, *rest: Any) -> None:
-        kept.append(adapters.network(model.train(False)))
-        save(model, *rest)
-
-    monkeypatch.setattr(adapters, "save", keep)
     loaded = tiny_loaded(kind)
     run(loaded, tmp_path, method=method, batch_size=32)
     ids = torch.tensor([loaded.frame.prompt_ids("What is red?")])
     with torch.no_grad():
-        expected = kept[0](ids).logits
+        expected = saved_networks[0](ids).logits
         got = attach(loaded, tmp_path).model(ids).logits
         untuned = loaded.model(ids).logits
     assert torch.equal(got, expected)
